@@ -1,0 +1,1 @@
+"""The file formats, bytes in and bytes out. Knows no storage."""

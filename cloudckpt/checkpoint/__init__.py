@@ -1,0 +1,1 @@
+"""One checkpoint: plan, write, commit; open, read; delete."""

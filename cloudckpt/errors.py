@@ -1,0 +1,218 @@
+"""Every error that cloudckpt raises on purpose, by what a handler would do about it.
+
+::
+
+    CloudckptError
+    ├── CheckpointNotFoundError  (FileNotFoundError)  nothing by that name: start anew, or mend the path
+    ├── CheckpointPathError      (ValueError)         the path can't name a checkpoint: mend the call
+    ├── CheckpointDamagedError   (OSError)            it is there and not whole: fall back to an older one
+    │   └── ChecksumMismatchError                     its bytes are not those that were written
+    ├── CheckpointVersionError   (ValueError)         a newer program wrote it: upgrade cloudckpt
+    ├── TensorNotFoundError      (KeyError)           the checkpoint has no tensor of that name
+    ├── StructureError           (ValueError)         the tree and the checkpoint don't fit together
+    ├── StateFileError           (OSError)            the `checkpoint` state file can't be read
+    ├── CommitError              (OSError)            this save is not the prefix's checkpoint
+    │   ├── CommitConflictError                       another writer won: restore before you go on
+    │   ├── CommitUnknownError                        the answer was lost, and no proof was found: look before you retry
+    │   └── CommitTimeoutError   (TimeoutError)       it took longer than a save may: raise the limit
+    └── StorageError             (OSError)            the store refused or could not answer
+        ├── ObjectNotFoundError  (FileNotFoundError)  no such object, bucket or folder
+        ├── PermissionDeniedError (PermissionError)   credentials, mode bits, a read-only disk
+        ├── PreconditionFailedError                   the object is not as the condition of the write demands
+        ├── ObjectChangedError                        the object was replaced while it was read
+        ├── ShortReadError       (EOFError)           the object ends before the range that was asked for
+        ├── UploadCorruptedError                      the server received other bytes than were sent
+        ├── UnsupportedOperationError (NotImplementedError)  the store can't do this safely
+        └── TransientStorageError (ConnectionError)   it may go well next time: already retried until the deadline
+
+    SingleWriterWarning  (UserWarning)                the store can't tell two writers apart
+    RecoveryWarning      (UserWarning)                recovery passed over something on its way
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "CheckpointDamagedError",
+    "CheckpointNotFoundError",
+    "CheckpointPathError",
+    "CheckpointVersionError",
+    "ChecksumMismatchError",
+    "CloudckptError",
+    "CommitConflictError",
+    "CommitError",
+    "CommitTimeoutError",
+    "CommitUnknownError",
+    "ObjectChangedError",
+    "ObjectNotFoundError",
+    "PermissionDeniedError",
+    "PreconditionFailedError",
+    "RecoveryWarning",
+    "ShortReadError",
+    "SingleWriterWarning",
+    "StateFileError",
+    "StorageError",
+    "StructureError",
+    "TensorNotFoundError",
+    "TransientStorageError",
+    "UnsupportedOperationError",
+    "UploadCorruptedError",
+]
+
+
+class CloudckptError(Exception):
+    """The base of every error here.
+
+    Attributes:
+        path: the file, prefix or URL it is about, without credentials; None where there is none.
+        tensor: the tensor it is about, or None.
+        step: the global step it is about, or None.
+    """
+
+    def __init__(
+        self, message: str, *, path: str | None = None, tensor: str | None = None, step: int | None = None
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.path = path
+        self.tensor = tensor
+        self.step = step
+
+    def __str__(self) -> str:
+        # KeyError and OSError would print their arguments in forms of their own.
+        return self.message
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuild, (type(self), self.message, self.__dict__.copy()))
+
+
+def _rebuild(cls: type[CloudckptError], message: str, fields: dict[str, object]) -> CloudckptError:
+    error = cls(message)
+    error.__dict__.update(fields)
+    return error
+
+
+class CheckpointNotFoundError(CloudckptError, FileNotFoundError):
+    """No checkpoint has that name: there is no `.index`."""
+
+
+class CheckpointPathError(CloudckptError, ValueError):
+    """The path can't be a checkpoint's prefix: it names one of its files, or nothing at all."""
+
+
+class CheckpointDamagedError(CloudckptError, OSError):
+    """A checkpoint is there, but not whole: a file is missing, too short, or does not parse."""
+
+
+class ChecksumMismatchError(CheckpointDamagedError):
+    """Bytes of a checkpoint are not those that its checksums were computed from."""
+
+
+class CheckpointVersionError(CloudckptError, ValueError):
+    """A newer program wrote this in a form that this version does not know."""
+
+
+class TensorNotFoundError(CloudckptError, KeyError):
+    """The checkpoint holds no tensor of that name."""
+
+
+class StructureError(CloudckptError, ValueError):
+    """A tree and a checkpoint, or a tree and itself, don't fit: names collide, leaves are missing, shapes differ."""
+
+
+class StateFileError(CloudckptError, OSError):
+    """The `checkpoint` state file is there and can't be read as one."""
+
+
+class CommitError(CloudckptError, OSError):
+    """A save did not become the checkpoint of its prefix, or did so unproved."""
+
+
+class CommitConflictError(CommitError):
+    """Another writer committed between this one's look and its own commit; the winner's checkpoint is whole.
+
+    Attributes:
+        committed: the prefix whose `.index` this save did commit before it lost the state file, or None.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        path: str | None = None,
+        tensor: str | None = None,
+        step: int | None = None,
+        committed: str | None = None,
+    ) -> None:
+        super().__init__(message, path=path, tensor=tensor, step=step)
+        self.committed = committed
+
+
+class CommitUnknownError(CommitError):
+    """The answer to the commit was lost, and reading back did not prove who won."""
+
+
+class CommitTimeoutError(CommitError, TimeoutError):
+    """The save took longer than any save may before its data could be taken for garbage."""
+
+
+class StorageError(CloudckptError, OSError):
+    """The store refused, or could not answer."""
+
+
+class ObjectNotFoundError(StorageError, FileNotFoundError):
+    """There is no such object, bucket or folder."""
+
+
+class PermissionDeniedError(StorageError, PermissionError):
+    """The store does not let these credentials, or this user, do that."""
+
+
+class PreconditionFailedError(StorageError):
+    """The object is not as the write's condition demands; nothing was written."""
+
+
+class ObjectChangedError(StorageError):
+    """The object was replaced or deleted while it was being read."""
+
+
+class ShortReadError(StorageError, EOFError):
+    """The object ends before the end of the range that was asked for."""
+
+
+class UploadCorruptedError(StorageError):
+    """The server's checksum of what it received differs from ours; nothing was committed."""
+
+
+class UnsupportedOperationError(StorageError, NotImplementedError):
+    """The store can't do this without breaking a promise."""
+
+
+class TransientStorageError(StorageError, ConnectionError):
+    """The request failed in a way that may pass: a reset, a timeout, a 5xx, a 429.
+
+    Attributes:
+        retry_after: the seconds that the server asked to wait, or None.
+        attempts: how often it was tried before this was raised.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        path: str | None = None,
+        tensor: str | None = None,
+        step: int | None = None,
+        retry_after: float | None = None,
+        attempts: int = 1,
+    ) -> None:
+        super().__init__(message, path=path, tensor=tensor, step=step)
+        self.retry_after = retry_after
+        self.attempts = attempts
+
+
+class SingleWriterWarning(UserWarning):
+    """The store can't tell two writers of one prefix apart: see to it that there is only one."""
+
+
+class RecoveryWarning(UserWarning):
+    """Recovery passed over something on its way to the checkpoint that it took."""

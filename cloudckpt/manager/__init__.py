@@ -1,0 +1,1 @@
+"""When: the manager that a training loop talks to."""

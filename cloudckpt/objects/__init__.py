@@ -1,0 +1,1 @@
+"""State by object: trees of arrays, saved and loaded whole."""

@@ -1,0 +1,1 @@
+"""Which checkpoint: the state file, the latest one, recovery, retention."""

@@ -1,0 +1,1 @@
+"""What a tensor is in memory: dtypes now, variables and modules later."""
