@@ -1,0 +1,92 @@
+"""CRC-32C: computing it, joining it, and masking it as TensorFlow does.
+
+Each piece of a save is read once for its checksum; those of tensors, parts and objects follow by `combine`.
+
+A CRC is held as the crc32c package returns it: bit 31 is the coefficient of x^0, bit 0 that of x^31, so multiplying by
+x shifts to the right. Then crc(a + b) = crc(a) * x^(8 * len(b)) + crc(b), modulo the polynomial, and the inversions at
+both ends of the algorithm cancel.
+"""
+
+from __future__ import annotations
+
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING
+
+import crc32c as _crc32c
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+__all__ = ["combine", "crc32c", "mask", "unmask"]
+
+_POLYNOMIAL = 0x82F63B78
+_ONE = 0x80000000
+_X8 = 0x00800000
+_BITS = tuple(_ONE >> power for power in range(32))
+_UINT32 = 0xFFFFFFFF
+_MASK_DELTA = 0xA282EAD8
+
+
+def crc32c(data: Buffer, value: int = 0) -> int:
+    """The CRC-32C of the bytes, going on from that of what came before them. Large buffers release the GIL.
+
+    Args:
+        data: C-contiguous, of any item type that the buffer protocol knows (ml_dtypes' are none: view them as uint8).
+        value: the CRC-32C of the bytes before, 0 if there are none.
+    """
+    crc: int = _crc32c.crc32c(data, value)
+    return crc
+
+
+def combine(crc_a: int, crc_b: int, length_b: int) -> int:
+    """The CRC-32C of a + b, from those of a and of b. A few microseconds, whatever the length; no data is touched.
+
+    Args:
+        crc_a: of the first bytes.
+        crc_b: of the bytes after them.
+        length_b: how many bytes b has.
+    """
+    return _multiply(crc_a, _shift(length_b)) ^ crc_b
+
+
+def mask(crc: int) -> int:
+    """What TensorFlow stores in place of a CRC, as the CRC of data that holds CRCs is weak (core/lib/hash/crc32c.h)."""
+    rotated = (crc >> 15) | (crc << 17)
+    return (rotated + _MASK_DELTA) & _UINT32
+
+
+def unmask(masked: int) -> int:
+    """The CRC that was masked."""
+    rotated = (masked - _MASK_DELTA) & _UINT32
+    return ((rotated >> 17) | (rotated << 15)) & _UINT32
+
+
+@lru_cache(maxsize=4096)
+def _shift(length: int) -> int:
+    """x^(8 * length): what appending so many bytes multiplies a CRC by."""
+    product = _ONE
+    position = 0
+    while length:
+        if digit := length & 0xF:
+            product = _multiply(product, _digit_shift(digit, position))
+        length >>= 4
+        position += 1
+    return product
+
+
+@cache
+def _digit_shift(digit: int, position: int) -> int:
+    """x^(8 * digit * 16^position): a length is put together from the digits of its hexadecimal form."""
+    if digit > 1:
+        return _multiply(_digit_shift(digit - 1, position), _digit_shift(1, position))
+    return _multiply(_digit_shift(15, position - 1), _digit_shift(1, position - 1)) if position else _X8
+
+
+def _multiply(a: int, b: int) -> int:
+    """The product of two polynomials over GF(2), modulo that of CRC-32C."""
+    product = 0
+    for bit in _BITS:
+        if a & bit:
+            product ^= b
+        b = b >> 1 ^ _POLYNOMIAL if b & 1 else b >> 1
+    return product
