@@ -1,0 +1,111 @@
+"""One block of a table: keys and values in ascending order, each key without what it shares with the one before.
+
+An entry is three varints (bytes of the key shared with the previous one, bytes not shared, bytes of the value), then
+the rest of the key, then the value. Every few entries a restart shares nothing, so that a reader can search; the
+offsets of the restarts, then their number, end the block, as little-endian uint32.
+
+Source: core/lib/io/block_builder.cc and block.cc.
+"""
+
+from __future__ import annotations
+
+import struct
+
+from cloudckpt.bundle.varint import decode_varint, encode_varint
+
+__all__ = ["BlockBuilder", "decode_block", "shared_prefix_length"]
+
+_UINT32_SIZE = 4
+
+
+class BlockBuilder:
+    """Puts a block together.
+
+    Args:
+        restart_interval: how many entries there are from one restart to the next.
+    """
+
+    def __init__(self, restart_interval: int) -> None:
+        self._restart_interval = restart_interval
+        self._entries = bytearray()
+        self._restarts = [0]
+        self._since_restart = 0
+        self._last_key = b""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no entry was added yet."""
+        return not self._entries
+
+    @property
+    def size(self) -> int:
+        """Bytes that the block would have if it ended here."""
+        return len(self._entries) + _UINT32_SIZE * (len(self._restarts) + 1)
+
+    def add(self, key: bytes, value: bytes) -> None:
+        """Append an entry, whose key is greater than the last one's."""
+        if self._since_restart == self._restart_interval:
+            self._restarts.append(len(self._entries))
+            self._since_restart = 0
+            shared = 0
+        else:
+            shared = shared_prefix_length(self._last_key, key)
+        for number in (shared, len(key) - shared, len(value)):
+            self._entries += encode_varint(number)
+        self._entries += key[shared:]
+        self._entries += value
+        self._since_restart += 1
+        self._last_key = key
+
+    def finish(self) -> bytes:
+        """The whole block."""
+        numbers = [*self._restarts, len(self._restarts)]
+        return bytes(self._entries) + struct.pack(f"<{len(numbers)}I", *numbers)
+
+
+def decode_block(block: bytes) -> list[tuple[bytes, bytes]]:
+    """The keys and values of a block, in the order they stand in. Their order is for the caller to check.
+
+    Raises:
+        ValueError: it is no block; the message says what is wrong.
+    """
+    try:
+        return _decode_entries(block[: _end_of_entries(block)])
+    except IndexError:
+        raise ValueError("an entry runs over the end of its block") from None
+
+
+def _end_of_entries(block: bytes) -> int:
+    if len(block) < _UINT32_SIZE:
+        raise ValueError("a block is too short to say how many restarts it has")
+    restarts = int.from_bytes(block[-_UINT32_SIZE:], "little")
+    end = len(block) - _UINT32_SIZE * (restarts + 1)
+    if end < 0 or restarts == 0:
+        raise ValueError(f"a block of {len(block)} bytes claims {restarts} restarts")
+    return end
+
+
+def _decode_entries(data: bytes) -> list[tuple[bytes, bytes]]:
+    entries = []
+    key = b""
+    position = 0
+    while position < len(data):
+        shared, position = decode_varint(data, position)
+        unshared, position = decode_varint(data, position)
+        value_size, position = decode_varint(data, position)
+        value_start = position + unshared
+        value_end = value_start + value_size
+        if shared > len(key) or value_end > len(data):
+            raise ValueError("an entry claims more bytes than there are")
+        key = key[:shared] + data[position:value_start]
+        entries.append((key, data[value_start:value_end]))
+        position = value_end
+    return entries
+
+
+def shared_prefix_length(a: bytes, b: bytes) -> int:
+    """How many bytes at the beginning of both are the same."""
+    length = min(len(a), len(b))
+    # As big-endian numbers, what is equal at the front cancels out: no loop over the bytes is needed.
+    difference = int.from_bytes(a[:length], "big") ^ int.from_bytes(b[:length], "big")
+    return length - (difference.bit_length() + 7) // 8

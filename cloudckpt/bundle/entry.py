@@ -1,0 +1,155 @@
+"""The values of an index: one header for the bundle, one entry for every tensor.
+
+Sources: core/protobuf/tensor_bundle.proto and core/util/tensor_bundle/tensor_bundle.cc.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+from google.protobuf.message import DecodeError
+
+from cloudckpt.bundle.entry_checks import check_entry, check_header, damaged_entry
+from cloudckpt.checksums import mask, unmask
+from cloudckpt.descriptors import message_class
+from cloudckpt.errors import CheckpointDamagedError
+from cloudckpt.variables.dtypes import DataType
+
+__all__ = ["BundleEntry", "BundleHeader", "TensorSlice"]
+
+TensorSlice = tuple[tuple[int, int | None], ...]
+"""A piece of a tensor: start and length along each dimension, (0, None) for the whole of one."""
+
+_DATA_TYPES: dict[int, DataType] = {int(data_type): data_type for data_type in DataType}
+
+
+@dataclass(frozen=True, slots=True)
+class BundleHeader:
+    """What holds for a whole bundle."""
+
+    num_shards: int
+    """Data files, as counted in their names."""
+    big_endian: bool = False
+    """The byte order of the numbers in the data files; the index itself is little-endian always."""
+    producer: int = 1
+    """The version of the format that it is written in."""
+    min_consumer: int = 0
+    """Readers of an older version must refuse it."""
+    bad_consumers: tuple[int, ...] = ()
+    """Readers of these versions must refuse it too."""
+
+    def encode(self) -> bytes:
+        """The bytes that TensorFlow would write."""
+        message = message_class("tensorflow.BundleHeaderProto")()
+        message.num_shards = self.num_shards
+        message.endianness = int(self.big_endian)
+        message.version.SetInParent()
+        message.version.producer = self.producer
+        message.version.min_consumer = self.min_consumer
+        message.version.bad_consumers.extend(self.bad_consumers)
+        return bytes(message.SerializeToString(deterministic=True))
+
+    @classmethod
+    def decode(cls, data: bytes, *, path: str) -> Self:
+        """Read the header of the index at `path`.
+
+        Raises:
+            CheckpointVersionError: it is of a version that this one must not read.
+            CheckpointDamagedError: it makes no sense.
+        """
+        message = message_class("tensorflow.BundleHeaderProto")()
+        try:
+            message.ParseFromString(data)
+        except DecodeError as error:
+            raise CheckpointDamagedError(f"{path}: its header can't be parsed: {error}", path=path) from error
+        check_header(message, path)
+        version = message.version
+        return cls(
+            num_shards=message.num_shards,
+            big_endian=message.endianness != 0,
+            producer=version.producer,
+            min_consumer=version.min_consumer,
+            bad_consumers=tuple(version.bad_consumers),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class BundleEntry:
+    """One tensor, or one slice of a tensor: what it is, and where its bytes are."""
+
+    dtype: int
+    """A `DataType`; a plain int where TensorFlow has added one since."""
+    shape: tuple[int, ...]
+    shard_id: int
+    offset: int
+    """bytes from the start of the data file"""
+    size: int
+    """bytes"""
+    crc32c: int
+    """Not masked."""
+    slices: tuple[TensorSlice, ...] = ()
+    """If there are any, the tensor is stored in these pieces: they have the bytes, and this entry has none."""
+
+    @property
+    def is_sliced(self) -> bool:
+        """Whether the bytes are with the entries of its slices."""
+        return bool(self.slices)
+
+    def encode(self) -> bytes:
+        """The bytes that TensorFlow would write."""
+        message = message_class("tensorflow.BundleEntryProto")()
+        message.dtype = int(self.dtype)
+        message.shape.SetInParent()
+        for size in self.shape:
+            message.shape.dim.add().size = size
+        message.shard_id = self.shard_id
+        message.offset = self.offset
+        message.size = self.size
+        if self.slices:
+            for tensor_slice in self.slices:
+                _encode_slice(tensor_slice, message.slices.add())
+        else:
+            message.crc32c = mask(self.crc32c)
+        return bytes(message.SerializeToString(deterministic=True))
+
+    @classmethod
+    def decode(cls, data: bytes, *, path: str, name: str, num_shards: int) -> Self:
+        """Read the entry of the tensor `name` in the index at `path`, and check that it makes sense.
+
+        Raises:
+            CheckpointDamagedError: it doesn't: no such shard, dimensions below zero or too large for any machine, or
+                a size that doesn't fit dtype and shape.
+        """
+        message = message_class("tensorflow.BundleEntryProto")()
+        try:
+            message.ParseFromString(data)
+        except DecodeError as error:
+            raise damaged_entry(path, name, f"can't be parsed: {error}") from error
+        shape = message.shape
+        slices = tuple(map(_decode_slice, message.slices))
+        entry = cls(
+            dtype=_DATA_TYPES.get(message.dtype, message.dtype),
+            shape=tuple([dim.size for dim in shape.dim]),
+            shard_id=message.shard_id,
+            offset=message.offset,
+            size=message.size,
+            crc32c=0 if slices else unmask(message.crc32c),
+            slices=slices,
+        )
+        if shape.unknown_rank:
+            raise damaged_entry(path, name, "has no shape")
+        check_entry(entry, path=path, name=name, num_shards=num_shards)
+        return entry
+
+
+def _encode_slice(tensor_slice: TensorSlice, message: Any) -> None:
+    for start, length in tensor_slice:
+        extent = message.extent.add()
+        if length is not None:
+            extent.start = start
+            extent.length = length
+
+
+def _decode_slice(message: Any) -> TensorSlice:
+    return tuple((extent.start, extent.length if extent.HasField("length") else None) for extent in message.extent)
