@@ -1,0 +1,141 @@
+"""What S3's answers mean: each status and code classified once, as the error that a handler needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cloudckpt.errors import (
+    ObjectChangedError,
+    ObjectNotFoundError,
+    PermissionDeniedError,
+    PreconditionFailedError,
+    StorageError,
+    TransientStorageError,
+    UnsupportedOperationError,
+    UploadCorruptedError,
+)
+from cloudckpt.storage.http import retry_after
+from cloudckpt.storage.s3_xml import parse_error
+
+if TYPE_CHECKING:
+    from cloudckpt.storage.http import Response
+
+_TRANSIENT_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
+_TRANSIENT_CODES = frozenset(
+    {
+        "ConditionalRequestConflict",  # 409: another conditional write of the key is under way
+        "IncompleteBody",
+        "InternalError",
+        "OperationAborted",
+        "RequestTimeout",  # 400: the body came too slowly
+        "ServerBusy",
+        "ServiceUnavailable",
+        "SlowDown",
+        "SlowDownRead",
+        "SlowDownWrite",
+        "Throttling",
+    }
+)
+_CORRUPTION_CODES = frozenset(
+    {"BadDigest", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch", "InvalidChecksum"}
+)
+_CREDENTIAL_CODES = frozenset(
+    {
+        "AccessDenied",
+        "ExpiredToken",
+        "InvalidAccessKeyId",
+        "InvalidToken",
+        "SignatureDoesNotMatch",
+        "TokenRefreshRequired",
+    }
+)
+_CREDENTIAL_ADVICE = (
+    "check the credentials (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, the profile, the role, or storage_options) "
+    "and what they may do with this bucket"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What a server said is wrong, with one request or with one key of a batch."""
+
+    status: int
+    """0 where it is about one key of a batch."""
+    code: str
+    message: str
+    retry_after: float | None = None
+
+    @classmethod
+    def of(cls, response: Response) -> Failure:
+        """Read the answer's error document, if it has one: the answer to a HEAD has none."""
+        code, message = parse_error(response.body)
+        return cls(response.status, code, message, retry_after(response.headers))
+
+    @property
+    def described(self) -> str:
+        """As a person reads it, such as `HTTP 403 AccessDenied: Access Denied.`."""
+        status = f"HTTP {self.status}" if self.status else "the server"
+        return " ".join(filter(None, [status, self.code])) + (f": {self.message}" if self.message else "")
+
+
+def s3_error(method: str, url: str, failure: Failure) -> StorageError:
+    """The error of our tree for what the server said.
+
+    Args:
+        method: of the request: a 412 to a GET means another thing than one to a PUT.
+        url: the object's, for the message.
+        failure: what the server said.
+    """
+    code, status = failure.code, failure.status
+    if status in _TRANSIENT_STATUSES or code in _TRANSIENT_CODES:
+        return TransientStorageError(
+            f"{url}: the server could not do it now ({failure.described})", path=url, retry_after=failure.retry_after
+        )
+    kind, advice = _permanent(method, code, status)
+    return kind(f"{url}: {advice} ({failure.described})", path=url)
+
+
+def _permanent(method: str, code: str, status: int) -> tuple[type[StorageError], str]:
+    writes = method in ("PUT", "POST")
+    if code == "NoSuchBucket":
+        return ObjectNotFoundError, "there is no such bucket; check its name, and the endpoint and region asked"
+    if code == "NoSuchUpload":
+        return ObjectNotFoundError, "the upload is gone: it was aborted, or an earlier attempt completed it"
+    if status == 412 or code == "PreconditionFailed" or (writes and code == "NoSuchKey"):
+        # A missing key can spoil a write only where If-Match wanted it.
+        if writes:
+            return PreconditionFailedError, "the object is not as the write demands; another writer may be at work"
+        return ObjectChangedError, "the object was replaced while it was read; open the checkpoint again"
+    if code == "NoSuchKey":
+        return ObjectNotFoundError, "there is no such object"
+    if status == 404:
+        return ObjectNotFoundError, "there is no such object, or no such bucket"
+    if status in (401, 403) or code in _CREDENTIAL_CODES:
+        return PermissionDeniedError, f"the server refused; {_CREDENTIAL_ADVICE}"
+    return _odd(code, status)
+
+
+def _odd(code: str, status: int) -> tuple[type[StorageError], str]:
+    if code in _CORRUPTION_CODES:
+        return (
+            UploadCorruptedError,
+            "the server received other bytes than were sent; save again, and test memory and network",
+        )
+    if status in (301, 307, 308):
+        return (
+            StorageError,
+            "the bucket is elsewhere; set its region (client_kwargs={'region_name': ...}) or endpoint_url",
+        )
+    if status == 501:
+        return UnsupportedOperationError, "this server can't do that"
+    return StorageError, "the server refused the request"
+
+
+def no_credentials(url: str) -> PermissionDeniedError:
+    """The error for a request that nobody signs."""
+    return PermissionDeniedError(
+        f"{url}: no credentials found; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or AWS_PROFILE, give the "
+        "machine a role, or pass storage_options={'key': ..., 'secret': ...}; {'anon': True} reads public buckets",
+        path=url,
+    )

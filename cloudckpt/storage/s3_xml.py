@@ -1,0 +1,129 @@
+"""S3's XML documents, read and written: https://docs.aws.amazon.com/AmazonS3/latest/API/ ."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+from urllib.parse import unquote_plus
+from xml.etree import ElementTree as ET
+
+from cloudckpt.storage.store import ObjectInfo
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
+
+
+@dataclass(frozen=True, slots=True)
+class ListPage:
+    """One page of a listing."""
+
+    objects: list[ObjectInfo]
+    next_token: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class UploadedPart:
+    """One part as CompleteMultipartUpload names it."""
+
+    etag: str
+    checksum: str
+
+
+def parse(document: bytes) -> ET.Element:
+    """Read a document.
+
+    Raises:
+        ValueError: it is no XML, or declares entities, which no S3 server does.
+    """
+    if b"<!DOCTYPE" in document or b"<!ENTITY" in document:
+        raise ValueError("it declares a document type")
+    try:
+        return ET.fromstring(document)  # noqa: S314 - no entities (above), and its size is limited where it is received
+    except ET.ParseError as error:
+        raise ValueError(str(error)) from error
+
+
+def text(element: ET.Element, name: str) -> str:
+    """The text of a child, whatever its namespace; empty without one."""
+    return element.findtext(f"{{*}}{name}") or ""
+
+
+def parse_error(document: bytes) -> tuple[str, str]:
+    """The code and the message of an error document; empty where the body is something else."""
+    try:
+        root = parse(document)
+    except ValueError:
+        return "", ""
+    return (text(root, "Code"), text(root, "Message")) if is_error(root) else ("", "")
+
+
+def bucket_region(document: bytes) -> str | None:
+    """The region that an error document names as the right one."""
+    try:
+        return text(parse(document), "Region") or None
+    except ValueError:
+        return None
+
+
+def is_error(root: ET.Element) -> bool:
+    """Whether a document tells of an error: CompleteMultipartUpload may say so after a status of 200."""
+    return root.tag.rpartition("}")[2] == "Error"
+
+
+def parse_list(document: bytes) -> ListPage:
+    """Read a ListObjectsV2 answer that was asked for with encoding-type=url.
+
+    Raises:
+        ValueError: it is not one.
+    """
+    root = parse(document)
+    decode = unquote_plus if text(root, "EncodingType") == "url" else str
+    objects = [
+        ObjectInfo(
+            key=decode(text(entry, "Key")),
+            size=int(text(entry, "Size")),
+            version=text(entry, "ETag").strip('"'),
+            modified=_whole_seconds(text(entry, "LastModified")),
+        )
+        for entry in root.iterfind("{*}Contents")
+    ]
+    more = text(root, "IsTruncated") == "true"
+    return ListPage(objects, text(root, "NextContinuationToken") or None if more else None)
+
+
+def parse_delete(document: bytes) -> dict[str, tuple[str, str]]:
+    """Read a DeleteObjects answer: the code and the message for each key that was not deleted."""
+    if not document.strip():
+        return {}
+    return {
+        text(entry, "Key"): (text(entry, "Code"), text(entry, "Message"))
+        for entry in parse(document).iterfind("{*}Error")
+    }
+
+
+def delete_document(keys: Iterable[str]) -> bytes:
+    """The body of DeleteObjects, which answers about failures only."""
+    root = ET.Element("Delete", xmlns=_NAMESPACE)
+    for key in keys:
+        ET.SubElement(ET.SubElement(root, "Object"), "Key").text = key
+    ET.SubElement(root, "Quiet").text = "true"
+    return bytes(ET.tostring(root, encoding="utf-8"))
+
+
+def complete_document(parts: Mapping[int, UploadedPart]) -> bytes:
+    """The body of CompleteMultipartUpload, its parts in order."""
+    root = ET.Element("CompleteMultipartUpload", xmlns=_NAMESPACE)
+    for number in sorted(parts):
+        part = ET.SubElement(root, "Part")
+        ET.SubElement(part, "PartNumber").text = str(number)
+        ET.SubElement(part, "ETag").text = parts[number].etag
+        ET.SubElement(part, "ChecksumCRC32C").text = parts[number].checksum
+    return bytes(ET.tostring(root, encoding="utf-8"))
+
+
+def _whole_seconds(value: str) -> float:
+    """Some servers list milliseconds, but no answer about one object has them: a time shall be the same everywhere."""
+    return float(int(datetime.fromisoformat(value).timestamp()))

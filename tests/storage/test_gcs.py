@@ -1,0 +1,222 @@
+"""GCSStore against a scripted server, for what fake-gcs-server does not show."""
+
+from __future__ import annotations
+
+import base64
+import json
+import uuid
+
+import fsspec
+import pytest
+from crc32c import crc32c
+
+from cloudckpt.errors import (
+    ObjectChangedError,
+    ObjectNotFoundError,
+    PermissionDeniedError,
+    PreconditionFailedError,
+    ShortReadError,
+    StorageError,
+    TransientStorageError,
+    UploadCorruptedError,
+)
+from cloudckpt.storage.gcs import GCSStore
+from cloudckpt.storage.store import Always, IfAbsent, IfVersion
+from tests.storage.scripted_server import Answer, scripted_server
+
+TOKEN = "token-that-nobody-may-see"
+
+
+class Token:
+    """Credentials as google-auth has them, as far as gcsfs needs them."""
+
+    valid = True
+    expiry = None
+
+    def apply(self, headers):
+        headers["authorization"] = f"Bearer {TOKEN}"
+
+
+def gcs_store(server, **options):
+    known = {"endpoint_url": server.url, "token": "anon", "project": "project", "skip_instance_cache": True}
+    filesystem = fsspec.filesystem("gs", **(known | options))
+    filesystem.credentials.credentials = Token()
+    return GCSStore(f"bucket-{uuid.uuid4().hex[:8]}", filesystem)
+
+
+def resource(key="key", size=4, generation="5", **fields):
+    document = {"name": key, "size": str(size), "generation": generation, "updated": "1970-01-01T00:01:00.789Z"}
+    return Answer(body=json.dumps(document | fields).encode())
+
+
+def failing(status, reason="", message="as scripted", **headers):
+    document = {"error": {"code": status, "message": message, "errors": [{"reason": reason}]}}
+    return Answer(status, json.dumps(document).encode(), headers)
+
+
+def put(store, key, data=b"data", condition=Always(), **fields):  # noqa: B008 - a frozen value
+    return store.put(key, data, condition, crc32c=crc32c(data), **fields)
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (failing(401, "authError"), PermissionDeniedError),
+        (failing(403, "forbidden"), PermissionDeniedError),
+        (failing(403, "rateLimitExceeded"), TransientStorageError),
+        (failing(404, "notFound", "The specified bucket does not exist."), ObjectNotFoundError),
+        (failing(412, "conditionNotMet"), PreconditionFailedError),
+        (failing(400, "invalid", 'Provided CRC32C "a" doesn\'t match calculated CRC32C "b".'), UploadCorruptedError),
+        (failing(400, "invalid"), StorageError),
+        (failing(408), TransientStorageError),
+        (failing(429, "rateLimitExceeded"), TransientStorageError),
+        (failing(503, "backendError"), TransientStorageError),
+        (Answer(502, b"<html>plain text</html>"), TransientStorageError),
+        (Answer(200, b"<html>"), TransientStorageError),
+        (Answer(200, b"[]"), StorageError),
+    ],
+)
+def test_what_the_answers_mean(answer, error):
+    with scripted_server(answer) as server, gcs_store(server) as store:
+        with pytest.raises(StorageError) as failure:
+            put(store, "folder/key")
+        assert type(failure.value) is error
+        assert store.url("folder/key") in str(failure.value)
+        assert not any(hidden in str(failure.value) for hidden in (TOKEN, "uploadType"))
+
+
+def test_the_server_says_how_long_to_wait():
+    with (
+        scripted_server(failing(503, **{"Retry-After": "7"})) as server,
+        gcs_store(server) as store,
+        pytest.raises(TransientStorageError) as failure,
+    ):
+        store.stat("key")
+    assert failure.value.retry_after == 7.0
+
+
+@pytest.mark.parametrize(
+    ("condition", "generation"),
+    [(Always(), None), (IfAbsent(), "0"), (IfVersion("17"), "17"), (IfVersion("0"), "1"), (IfVersion("what?"), "1")],
+)
+def test_a_put_is_one_request_with_checksum_commit_id_and_condition(condition, generation):
+    with (
+        scripted_server(resource("a/b c", 5, "18", metadata={"cloudckpt-commit": "mine"})) as server,
+        gcs_store(server) as store,
+    ):
+        info = put(store, "a/b c", b"hello", condition, commit_id="mine")
+    sent = server.seen[0]
+    _, head, body, end = sent.body.split(b"--" + sent.headers["content-type"].partition("boundary=")[2].encode())
+    checksum = base64.b64encode(crc32c(b"hello").to_bytes(4, "big")).decode()
+    assert (info.key, info.size, info.version, info.modified, info.commit_id) == ("a/b c", 5, "18", 60.0, "mine")
+    assert sent.path == f"/upload/storage/v1/b/{store._client._bucket}/o"
+    assert sent.query.get("ifGenerationMatch") == generation
+    assert sent.headers["authorization"] == f"Bearer {TOKEN}"
+    assert json.loads(head.partition(b"\r\n\r\n")[2]) == {
+        "name": "a/b c",
+        "crc32c": checksum,
+        "metadata": {"cloudckpt-commit": "mine"},
+    }
+    assert body.partition(b"\r\n\r\n")[2] == b"hello\r\n"
+    assert end == b"--"
+
+
+def test_who_pays_is_named():
+    with scripted_server(resource(), resource()) as server:
+        for payer, project in ((True, "project"), ("another", "another")):
+            with gcs_store(server, requester_pays=payer) as store:
+                store.stat("key")
+            assert server.seen[-1].query["userProject"] == project
+
+
+def test_credentials_that_can_not_be_renewed():
+    class Expired(Token):
+        valid = False
+
+        def refresh(self, request):
+            raise ValueError("the account is gone")
+
+    with scripted_server() as server, gcs_store(server) as store:
+        store._client._filesystem.credentials.credentials = Expired()
+        with pytest.raises(PermissionDeniedError, match=r"the account is gone.*gcloud auth"):
+            store.stat("key")
+
+
+def test_a_listing_goes_by_pages():
+    pages = [{"items": [json.loads(resource("p/a").body)], "nextPageToken": "t+"}, {}]
+    with (
+        scripted_server(*(Answer(body=json.dumps(page).encode()) for page in pages)) as server,
+        gcs_store(server) as store,
+    ):
+        assert [info.key for info in store.list("p/")] == ["p/a"]
+    assert [seen.query.get("pageToken") for seen in server.seen] == [None, "t+"]
+    assert server.seen[0].query["prefix"] == "p/"
+    assert server.seen[0].query["delimiter"] == "/"
+
+
+def test_what_is_got_is_described_by_the_same_answer():
+    headers = {"X-Goog-Generation": "9", "Last-Modified": "Thu, 01 Jan 1970 00:01:00 GMT"}
+    headers["X-Goog-Meta-Cloudckpt-Commit"] = "mine"
+    with scripted_server(Answer(200, b"data", headers)) as server, gcs_store(server) as store:
+        data, info = store.get("a/b")
+        assert server.seen[0].target.partition("?")[0].endswith("/o/a%2Fb")
+    assert data == b"data"
+    assert (info.key, info.size, info.version, info.modified, info.commit_id) == ("a/b", 4, "9", 60.0, "mine")
+
+
+def test_a_read_is_pinned_and_fills_the_buffers_in_order():
+    out = bytearray(6)
+    view = memoryview(out)
+    answer = Answer(206, b"456789", {"Content-Range": "bytes 4-9/10"})
+    with scripted_server(answer) as server, gcs_store(server) as store:
+        store.read("key", 4, [view[:2], view[2:]], "17")
+        assert server.seen[0].query == {"alt": "media", "generation": "17"}
+        assert server.seen[0].headers["range"] == "bytes=4-9"
+    assert out == b"456789"
+
+
+@pytest.mark.parametrize(
+    ("script", "error"),
+    [
+        ([Answer(206, b"4567", {"Content-Range": "bytes 4-7/8"})], ShortReadError),
+        ([Answer(416, headers={"Content-Range": "bytes */3"})], ShortReadError),
+        ([Answer(206, b"456789", {"Content-Range": "bytes 4-9/10"}, cut=3)], TransientStorageError),
+        ([Answer(200, b"0123456789")], StorageError),
+        ([failing(404), resource(generation="18")], ObjectChangedError),
+        ([failing(404), failing(404)], ObjectNotFoundError),
+        ([failing(404), resource(generation="17")], ObjectNotFoundError),
+        ([failing(404), failing(503)], TransientStorageError),
+    ],
+)
+def test_a_read_that_is_not_filled(script, error):
+    with scripted_server(*script) as server, gcs_store(server) as store:
+        with pytest.raises(StorageError) as failure:
+            store.read("key", 4, [memoryview(bytearray(6))], "17")
+        assert type(failure.value) is error
+
+
+def test_all_keys_are_tried_before_a_failure_is_raised():
+    with (
+        scripted_server(failing(403), failing(404), Answer(204)) as server,
+        gcs_store(server) as store,
+        pytest.raises(PermissionDeniedError, match="/a: "),
+    ):
+        store.delete(["a", "gone", "b"])
+
+
+def test_a_version_is_deleted_on_its_condition():
+    with scripted_server(Answer(204), failing(404), failing(412)) as server, gcs_store(server) as store:
+        store.delete_if_version("key", "17")
+        store.delete_if_version("key", "17")
+        with pytest.raises(PreconditionFailedError):
+            store.delete_if_version("key", "17")
+        assert {seen.query["ifGenerationMatch"] for seen in server.seen} == {"17"}
+
+
+def test_an_endpoint_that_is_none():
+    with (
+        scripted_server() as server,
+        gcs_store(server, endpoint_url="127.0.0.1:4443") as store,
+        pytest.raises(StorageError, match="must be a URL that begins with https://"),
+    ):
+        store.stat("key")
