@@ -1,0 +1,147 @@
+"""The structure of a saved tree, as the JSON text that a checkpoint keeps beside the tensors.
+
+Version 1, frozen: `{"version": 1, "tree": NODE}`, where a NODE is one of
+
+- `null`: None;
+- `{"dict": [[KEY, NODE], …]}`, in the dict's own order, KEY a string or an integer;
+- `{"list": [NODE, …]}` or `{"tuple": [NODE, …]}`;
+- a string: a leaf's tag (see `leaves`). Its tensor's name is the keys and indices on the way to it, joined by "/".
+"""
+
+from __future__ import annotations
+
+import json
+import reprlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from cloudckpt.errors import CheckpointDamagedError, CheckpointVersionError
+from cloudckpt.objects.leaves import is_tag
+
+if TYPE_CHECKING:
+    from collections.abc import Container
+
+__all__ = ["MAX_DEPTH", "STRUCTURE_TENSOR", "ContainerNode", "LeafNode", "Node", "decode_structure", "encode_structure"]
+
+STRUCTURE_TENSOR = "_CLOUDCKPT_TREE"
+VERSION = 1
+MAX_DEPTH = 200
+"""Deeper trees are refused, on both ways: they contain themselves, or are made to exhaust a reader's stack."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeafNode:
+    """A value that a tensor holds."""
+
+    tag: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerNode:
+    """A dict, list or tuple; a list's keys are its indices."""
+
+    kind: str
+    children: tuple[tuple[str | int, Node], ...]
+
+
+Node = ContainerNode | LeafNode | None
+
+
+def encode_structure(structure: Node) -> bytes:
+    """The JSON text of a structure, the same for the same structure."""
+    document = {"version": VERSION, "tree": _to_json(structure)}
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _to_json(node: Node) -> object:
+    if node is None:
+        return None
+    if isinstance(node, LeafNode):
+        return node.tag
+    if node.kind == "dict":
+        return {"dict": [[key, _to_json(child)] for key, child in node.children]}
+    return {node.kind: [_to_json(child) for _, child in node.children]}
+
+
+def decode_structure(text: bytes, path: str, tensors: Container[str]) -> Node:
+    """The structure that a checkpoint's JSON text says.
+
+    Args:
+        text: the JSON text.
+        path: the checkpoint's prefix, for messages.
+        tensors: the names of the tensors that the checkpoint has.
+
+    Raises:
+        CheckpointVersionError: a newer version wrote it.
+        CheckpointDamagedError: it is no such text.
+    """
+    try:
+        document = json.loads(text.decode())
+        version = document["version"]
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise _damaged(path, f"it is no structure of any version ({error})") from error
+    if type(version) is not int or version < 1:
+        raise _damaged(path, f"it is of the version {reprlib.repr(version)}")
+    if version > VERSION:
+        raise CheckpointVersionError(
+            f"the tree in {path!r} was saved in version {version!r} of its format, and this program knows versions "
+            f"up to {VERSION}: upgrade cloudckpt",
+            path=path,
+            tensor=STRUCTURE_TENSOR,
+        )
+    if "tree" not in document:
+        raise _damaged(path, "it has no tree")
+    return _Reader(path, tensors).node(document["tree"], ())
+
+
+class _Reader:
+    """Makes nodes of parsed JSON that anyone may have written."""
+
+    def __init__(self, path: str, tensors: Container[str]) -> None:
+        self._path = path
+        self._tensors = tensors
+        self._names: set[str] = set()
+
+    def node(self, node: Any, keys: tuple[str | int, ...]) -> Node:
+        if len(keys) > MAX_DEPTH:
+            raise _damaged(self._path, f"it is more than {MAX_DEPTH} levels deep")
+        if node is None:
+            return None
+        if isinstance(node, str) and is_tag(node):
+            return LeafNode(node, self._name(keys))
+        if isinstance(node, dict) and len(node) == 1:
+            ((kind, items),) = node.items()
+            if kind in {"dict", "list", "tuple"} and isinstance(items, list):
+                pairs = items if kind == "dict" else enumerate(items)
+                children = tuple(self._child(pair, keys) for pair in pairs)
+                if len({key for key, _ in children}) < len(children):
+                    raise _damaged(self._path, "it has a key twice")
+                return ContainerNode(kind, children)
+        raise _damaged(self._path, f"it has an unknown node {reprlib.repr(node)}")
+
+    def _child(self, pair: Any, keys: tuple[str | int, ...]) -> tuple[str | int, Node]:
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
+            raise _damaged(self._path, f"{reprlib.repr(pair)} is no pair of key and value")
+        key, child = pair
+        if type(key) is not str and type(key) is not int:
+            raise _damaged(self._path, f"it has a key {reprlib.repr(key)}")
+        return key, self.node(child, (*keys, key))
+
+    def _name(self, keys: tuple[str | int, ...]) -> str:
+        """The tensor's name. It must be there, and no other leaf's: a short text can't claim to fill a large memory."""
+        name = "/".join(map(str, keys))
+        if name not in self._tensors:
+            raise _damaged(self._path, f"there is no tensor {reprlib.repr(name)}, which it names")
+        if name in self._names:
+            raise _damaged(self._path, f"it names the tensor {reprlib.repr(name)} twice")
+        self._names.add(name)
+        return name
+
+
+def _damaged(path: str, what: str) -> CheckpointDamagedError:
+    return CheckpointDamagedError(
+        f"the tensor {STRUCTURE_TENSOR!r} of {path!r} does not hold a tree's structure: {what}",
+        path=path,
+        tensor=STRUCTURE_TENSOR,
+    )

@@ -1,0 +1,68 @@
+"""The tree format, frozen: makes `tree.index` and its data file (`python -m tests.golden.tree`), says what they hold.
+
+The files are read by every later version. Never make them anew from a changed `golden_tree`: add another file beside.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+
+from cloudckpt.checkpoint.prefix import open_prefix
+from cloudckpt.objects.save import save_tree
+
+PREFIX = Path(__file__).with_name("tree")
+
+STRUCTURE = (
+    '{"version":1,"tree":{"dict":[["none",null],["bool",{"list":["bool","bool"]}],["int",{"list":["int","int"]}],'
+    '["bigint",{"tuple":["bigint","bigint"]}],["float",{"list":["float","float","float"]}],["complex","complex"],'
+    '["str",{"list":["str","str"]}],["bytes",{"list":["bytes","bytes"]}],["arrays",{"dict":[["float32","array"],'
+    '["bfloat16","array"],["qint8","array"],["empty","array"],["zero-dimensional","array"],["U5","array:U5"],'
+    '["S3","array:S3"],["str","array:str"],["bytes","array:bytes"]]}],["scalars",{"tuple":["scalar","scalar",'
+    '"scalar:U3","scalar:S2"]}],["empty",{"tuple":[{"dict":[]},{"list":[]},{"tuple":[]}]}],[7,"int"],[-1,{"dict":'
+    '[[1180591620717411303424,"bool"]]}],["ключ/a.b","int"],["",{"dict":[["x","int"]]}]]}}'
+)
+
+
+def golden_tree() -> dict[Any, Any]:
+    """Every kind of node, key and tag."""
+    return {
+        "none": None,
+        "bool": [True, False],
+        "int": [-(2**63), 2**63 - 1],
+        "bigint": (2**63, -(10**30)),
+        "float": [0.1, -0.0, float("-inf")],
+        "complex": 1 - 2j,
+        "str": ["", "żółw\0"],
+        "bytes": [b"", b"\xff\0"],
+        "arrays": {
+            "float32": np.array([[1, 2.5], [-0.0, np.inf]], np.float32),
+            "bfloat16": np.array([1.5, -2], ml_dtypes.bfloat16),
+            "qint8": np.array([(1,), (-1,)], [("qint8", np.int8)]),
+            "empty": np.empty((2, 0), np.int16),
+            "zero-dimensional": np.array(3, np.uint8),
+            "U5": np.array([["a", "żółwi"]]),
+            "S3": np.array([b"\xff\0x", b""]),
+            "str": np.array(["a\0", "日本"], object),
+            "bytes": np.array([b"a\0", b""], object),
+        },
+        "scalars": (np.float16(1.5), ml_dtypes.int4(-3), np.str_("ab\0"), np.bytes_(b"\xff\0")),
+        "empty": ({}, [], ()),
+        7: 70,
+        -1: {2**70: True},
+        "ключ/a.b": 1,
+        "": {"x": 2},
+    }
+
+
+def save_golden(prefix: str) -> None:
+    """Write the golden files; the same bytes every time."""
+    with open_prefix(prefix, None) as location:
+        save_tree(location, golden_tree())
+
+
+if __name__ == "__main__":
+    save_golden(str(PREFIX))
