@@ -1,0 +1,104 @@
+"""The `checkpoint` state file: TensorFlow's CheckpointState as text, and one comment line of ours.
+
+TensorFlow's parser skips comments, and would refuse a field that it does not know; so what it has no field for stands
+in a line `# cloudckpt: {"retired": [...], "left": [...]}`.
+Sources: python/training/checkpoint_state.proto, python/checkpoint/checkpoint_management.py.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+
+from google.protobuf import text_format
+
+from cloudckpt.descriptors import message_class
+from cloudckpt.errors import StateFileError
+
+__all__ = ["STATE_FILENAME", "CheckpointState", "decode_state", "encode_state", "last_component"]
+
+STATE_FILENAME = "checkpoint"
+COMMENT = "# cloudckpt: "
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointState:
+    """What a state file says. Paths stand as they were written: relative to its folder, or absolute."""
+
+    latest: str = ""
+    """the newest checkpoint's path; empty if it names none"""
+    paths: tuple[str, ...] = ()
+    """all checkpoints that are kept, oldest first, the newest last"""
+    timestamps: tuple[float, ...] = ()
+    """when each was saved, seconds since the epoch; empty, or one a path"""
+    last_preserved: float = 0.0
+    """the time of the newest checkpoint that `keep_every_n_hours` keeps, seconds since the epoch"""
+    retired: tuple[str, ...] = ()
+    """checkpoints that retention has dropped, until they are known to be gone"""
+    left: tuple[str, ...] = ()
+    """checkpoints of a line that was left by saving on from an older step: on disk, and never resumed"""
+
+
+def encode_state(state: CheckpointState) -> bytes:
+    """The text of a state file, as TensorFlow writes it, behind the comment line where there is anything to say."""
+    message = message_class("tensorflow.CheckpointState")()
+    message.model_checkpoint_path = state.latest
+    message.all_model_checkpoint_paths.extend(state.paths)
+    message.all_model_checkpoint_timestamps.extend(state.timestamps)
+    if state.last_preserved:
+        message.last_preserved_timestamp = state.last_preserved
+    remarks = {"retired": list(state.retired), "left": list(state.left)}
+    comment = f"{COMMENT}{json.dumps(remarks)}\n" if state.retired or state.left else ""
+    return (comment + text_format.MessageToString(message)).encode()
+
+
+def decode_state(data: bytes, path: str) -> CheckpointState:
+    """Read a state file, TensorFlow's or ours.
+
+    Args:
+        data: the whole file.
+        path: its own path, for messages.
+
+    Raises:
+        StateFileError: it is no text of a CheckpointState.
+    """
+    message = message_class("tensorflow.CheckpointState")()
+    try:
+        text = data.decode()
+        text_format.Parse(text, message, allow_unknown_field=True)
+        remarks = _remarks(text)
+    except (text_format.ParseError, ValueError, RecursionError) as error:
+        raise StateFileError(
+            f"the state file {path!r} can't be read: {error}. Restore it from a copy, or delete it: then the newest "
+            "whole checkpoint beside it is taken",
+            path=path,
+        ) from error
+    return CheckpointState(
+        latest=message.model_checkpoint_path,
+        paths=tuple(message.all_model_checkpoint_paths),
+        timestamps=tuple(message.all_model_checkpoint_timestamps),
+        last_preserved=message.last_preserved_timestamp,
+        retired=remarks["retired"],
+        left=remarks["left"],
+    )
+
+
+def _remarks(text: str) -> dict[str, tuple[str, ...]]:
+    """What the first comment line of ours says."""
+    # Only "\n" ends a line for the parser of the text; str.splitlines would also split a quoted path.
+    line = next((line for line in text.split("\n") if line.startswith(COMMENT)), COMMENT + "{}")
+    remarks = json.loads(line.removeprefix(COMMENT))
+    return {key: _names(remarks, key) for key in ("retired", "left")}
+
+
+def _names(remarks: object, key: str) -> tuple[str, ...]:
+    names = remarks.get(key, []) if isinstance(remarks, dict) else None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"{key!r} in its comment line is no list of names")
+    return tuple(names)
+
+
+def last_component(path: str) -> str:
+    """The name of a checkpoint without its folders, be they written as POSIX, Windows or a URL write them."""
+    return re.split(r"[/\\]", path)[-1]

@@ -1,0 +1,117 @@
+"""How one state follows from another when a step is saved: pure functions from state to state."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from cloudckpt.state.retention import Kept, retain
+from cloudckpt.state.state_file import CheckpointState, last_component
+from cloudckpt.state.steps import checkpoint_name, step_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from cloudckpt.checkpoint.prefix import PrefixFiles
+
+__all__ = ["adopted", "before_save", "named", "own", "saved"]
+
+
+def named(state: CheckpointState) -> list[Kept]:
+    """The checkpoints that a state names, oldest first and its latest last; times that it does not have are 0."""
+    times = state.timestamps if len(state.timestamps) == len(state.paths) else (0.0,) * len(state.paths)
+    kept = dict(zip(state.paths, times, strict=True))
+    if state.latest:
+        kept[state.latest] = kept.pop(state.latest, 0.0)
+    return [Kept(path, time) for path, time in kept.items()]
+
+
+def before_save(state: CheckpointState, step: int, base_name: str) -> CheckpointState:
+    """The state in which a step may be saved: nobody deletes it as retired, and a later line has been left."""
+    name, latest = checkpoint_name(base_name, step), step_of(state.latest, base_name)
+    state = replace(state, retired=tuple(other for other in state.retired if other != name))
+    return state if latest is None or step >= latest else _rolled_back(state, step, base_name)
+
+
+def _rolled_back(state: CheckpointState, step: int, base_name: str) -> CheckpointState:
+    """The step and what follows it are named no more, but listed as left."""
+
+    def stays(path: str) -> bool:
+        of_path = step_of(path, base_name)
+        return of_path is None or of_path < step
+
+    kept = [checkpoint for checkpoint in named(state) if stays(checkpoint.path)]
+    dropped = [last_component(path) for path in state.paths if not stays(path)]
+    return replace(_naming(state, kept), left=_unique((*state.left, *dropped)))
+
+
+def saved(
+    state: CheckpointState,
+    checkpoint: Kept,
+    *,
+    max_to_keep: int | None,
+    keep_every_n_hours: float | None,
+    deletable: Callable[[str], bool],
+) -> CheckpointState:
+    """The state after a checkpoint was saved, which is the newest now.
+
+    What retention drops is listed as retired if it may be deleted, and otherwise only no longer named.
+    """
+    others = [old for old in named(state) if last_component(old.path) != checkpoint.path]
+    retention = retain(
+        [*others, checkpoint],
+        max_to_keep=max_to_keep,
+        keep_every_n_hours=keep_every_n_hours,
+        last_preserved=state.last_preserved,
+    )
+    retired = (last_component(old.path) for old in retention.retired if deletable(old.path))
+    kept = {last_component(named.path) for named in retention.kept}
+    return replace(
+        _naming(state, retention.kept),
+        last_preserved=retention.last_preserved,
+        retired=_unique(name for name in (*state.retired, *retired) if name not in kept),
+        left=tuple(name for name in state.left if name != checkpoint.path),
+    )
+
+
+def adopted(state: CheckpointState, restored: Kept, base_name: str) -> CheckpointState:
+    """The state that names a checkpoint which recovery took, at its place by its step, if it does not yet."""
+    step = step_of(restored.path, base_name)
+    if step is None or step in {step_of(path, base_name) for path in state.paths}:
+        return state
+    kept = sorted([*named(state), restored], key=lambda checkpoint: step_of(checkpoint.path, base_name) or 0)
+    return replace(_naming(state, kept), retired=tuple(name for name in state.retired if name != restored.path))
+
+
+def own(state: CheckpointState, base_name: str, steps: Mapping[int, PrefixFiles]) -> CheckpointState:
+    """The state as far as it is about one base name, with the index files' times for checkpoints that have none.
+
+    What its comment line says of anything but this base name's checkpoints in the directory itself is forgotten: a
+    manager deletes what is listed there.
+    """
+
+    def is_own(name: str) -> bool:
+        return name == last_component(name) and step_of(name, base_name) is not None
+
+    kept = []
+    for checkpoint in named(state):
+        step = step_of(checkpoint.path, base_name)
+        if step is not None:
+            index = steps[step].index if step in steps and not checkpoint.timestamp else None
+            kept.append(checkpoint._replace(timestamp=index.modified) if index else checkpoint)
+    state = replace(state, retired=tuple(filter(is_own, state.retired)), left=tuple(filter(is_own, state.left)))
+    return _naming(state, kept)
+
+
+def _naming(state: CheckpointState, kept: Sequence[Kept]) -> CheckpointState:
+    """The same state, naming these checkpoints, the newest last."""
+    return replace(
+        state,
+        latest=kept[-1].path if kept else "",
+        paths=tuple(checkpoint.path for checkpoint in kept),
+        timestamps=tuple(checkpoint.timestamp for checkpoint in kept),
+    )
+
+
+def _unique(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))

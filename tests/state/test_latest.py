@@ -1,0 +1,128 @@
+"""`latest_checkpoint`: what the state file names, if it is there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+import cloudckpt as ckpt
+from cloudckpt.errors import PermissionDeniedError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """A directory with the checkpoint `ckpt-5`, and one in a folder below it; no state file."""
+    ckpt.save(tmp_path / "run" / "ckpt-5", {"w": np.ones(2)})
+    ckpt.save(tmp_path / "run" / "below" / "ckpt-6", {"w": np.ones(2)})
+    ckpt.save(tmp_path / "ckpt-7", {"w": np.ones(2)})
+    return tmp_path / "run"
+
+
+def write_state(run: Path, path: str, name: str = "checkpoint") -> None:
+    escaped = path.replace("\\", "\\\\")
+    (run / name).write_text(f'model_checkpoint_path: "{escaped}"\n')
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "ckpt-5",
+        "./ckpt-5",
+        "gone/ckpt-5",
+        "../ckpt-5",
+        "/another/machine/run/ckpt-5",
+        "C:\\runs\\one\\ckpt-5",
+        "s3://bucket/run/ckpt-5",
+    ],
+)
+def test_what_the_state_names_is_found_inside(run: Path, path: str) -> None:
+    write_state(run, path)
+    found = ckpt.latest_checkpoint(run)
+    assert found is not None
+    assert found.endswith("ckpt-5")
+    assert ckpt.load(found)["w"].tolist() == [1, 1]
+
+
+def test_a_folder_below_is_inside(run: Path) -> None:
+    write_state(run, "below/ckpt-6")
+    assert ckpt.latest_checkpoint(run) == f"{run}/below/ckpt-6"
+
+
+@pytest.mark.parametrize(
+    "path", ["../ckpt-7", "below/../../ckpt-7", "ckpt-?", "*", "ckpt-4", "..", "/", ".", "ckpt-5/"]
+)
+def test_what_is_not_there_or_outside_is_none(run: Path, path: str) -> None:
+    write_state(run, path)
+    assert ckpt.latest_checkpoint(run) is None
+
+
+def test_an_absolute_path_outside_is_none(run: Path) -> None:
+    write_state(run, str(run.parent / "ckpt-7"))
+    assert ckpt.latest_checkpoint(run) is None
+
+
+def test_an_absolute_path_inside_is_found(run: Path) -> None:
+    write_state(run, str(run / "ckpt-5"))
+    assert ckpt.latest_checkpoint(run) == str(run / "ckpt-5")
+
+
+def test_the_path_is_absolute_whatever_was_asked(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_state(run, "ckpt-5")
+    monkeypatch.chdir(run.parent)
+    assert ckpt.latest_checkpoint("run/") == str(run / "ckpt-5")
+
+
+def test_another_name_of_the_state_file(run: Path) -> None:
+    write_state(run, "ckpt-5", "best")
+    assert ckpt.latest_checkpoint(run) is None
+    assert ckpt.latest_checkpoint(run, "best") == f"{run}/ckpt-5"
+
+
+def test_a_checkpoint_named_as_the_state_file(tmp_path: Path) -> None:
+    ckpt.save(tmp_path / "checkpoint", {"w": 1})
+    write_state(tmp_path, "checkpoint")
+    assert ckpt.latest_checkpoint(tmp_path) == str(tmp_path / "checkpoint")
+
+
+@pytest.mark.parametrize("content", [None, "", "# nothing\n", 'all_model_checkpoint_paths: "ckpt-5"'])
+def test_no_state_or_one_without_a_latest_is_none(run: Path, content: str | None) -> None:
+    if content is not None:
+        (run / "checkpoint").write_text(content)
+    assert ckpt.latest_checkpoint(run) is None
+
+
+def test_no_directory_is_none(tmp_path: Path) -> None:
+    assert ckpt.latest_checkpoint(tmp_path / "nothing") is None
+
+
+def test_an_unreadable_state_raises(run: Path) -> None:
+    (run / "checkpoint").write_bytes(b"\x00rubbish")
+    with pytest.raises(ckpt.StateFileError, match="run/checkpoint"):
+        ckpt.latest_checkpoint(run)
+
+
+def test_a_path_that_no_file_can_have_raises_an_error_of_ours(run: Path) -> None:
+    (run / "checkpoint").write_bytes(b'model_checkpoint_path: "ckpt\\000-5"')
+    with pytest.raises(ckpt.StorageError):
+        ckpt.latest_checkpoint(run)
+
+
+def test_no_permission_raises(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(self: object, key: str) -> None:
+        raise PermissionDeniedError(f"{key}: not for you", path=key)
+
+    write_state(run, "ckpt-5")
+    monkeypatch.setattr("cloudckpt.storage.local.LocalStore.get", denied)
+    with pytest.raises(PermissionError):
+        ckpt.latest_checkpoint(run)
+
+
+def test_in_memory() -> None:
+    with ckpt.CheckpointManager("memory://latest-run/") as manager:
+        manager.save(3, {"w": 1})
+    assert ckpt.latest_checkpoint("memory://latest-run") == "memory://latest-run/ckpt-3"

@@ -1,0 +1,143 @@
+"""The state file's text, both ways, and what odd files come to."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cloudckpt.errors import StateFileError
+from cloudckpt.state.state_file import CheckpointState, decode_state, encode_state, last_component
+
+NAMES = st.text(st.characters(exclude_categories=["Cs"]))
+TIMES = st.floats(allow_nan=False)
+
+
+@st.composite
+def states(draw: st.DrawFn) -> CheckpointState:
+    paths = tuple(draw(st.lists(NAMES, max_size=4)))
+    return CheckpointState(
+        latest=draw(NAMES),
+        paths=paths,
+        timestamps=tuple(draw(TIMES) for _ in paths),
+        last_preserved=draw(TIMES),
+        retired=tuple(draw(st.lists(NAMES, max_size=3))),
+        left=tuple(draw(st.lists(NAMES, max_size=3))),
+    )
+
+
+@given(states())
+def test_what_is_written_is_read_back(state: CheckpointState) -> None:
+    assert decode_state(encode_state(state), "checkpoint") == state
+
+
+def test_the_text() -> None:
+    state = CheckpointState("ckpt-3", ("ckpt-2", "ckpt-3"), (1.5, 1728082747.943192), 1.5, ("ckpt-1",), ("ckpt-9",))
+    assert encode_state(state).decode() == (
+        '# cloudckpt: {"retired": ["ckpt-1"], "left": ["ckpt-9"]}\n'
+        'model_checkpoint_path: "ckpt-3"\n'
+        'all_model_checkpoint_paths: "ckpt-2"\n'
+        'all_model_checkpoint_paths: "ckpt-3"\n'
+        "all_model_checkpoint_timestamps: 1.5\n"
+        "all_model_checkpoint_timestamps: 1728082747.943192\n"
+        "last_preserved_timestamp: 1.5\n"
+    )
+
+
+def test_nothing_to_remark_no_comment_line() -> None:
+    assert encode_state(CheckpointState("ckpt-3", ("ckpt-3",))) == (
+        b'model_checkpoint_path: "ckpt-3"\nall_model_checkpoint_paths: "ckpt-3"\n'
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'model_checkpoint_path: "ckpt-1"\r\nall_model_checkpoint_paths: "ckpt-1"\r\n',
+        b'model_checkpoint_path: "ckpt-1" all_model_checkpoint_paths: "ckpt-1"',
+        b"model_checkpoint_path: 'ckpt-1', all_model_checkpoint_paths: ['ckpt-1'];",
+        b'# by hand\nmodel_checkpoint_path: "ckpt" "-1" # joined\n\nall_model_checkpoint_paths: "ckpt-\\061"\n',
+        b'model_checkpoint_path: "ckpt-1" all_model_checkpoint_paths: "ckpt-1" later_field { a: 1 b: "x" }',
+        b'#cloudckpt: {"retired": 5}\nmodel_checkpoint_path: "ckpt-1" all_model_checkpoint_paths: "ckpt-1"',
+        b'# cloudckpt: {"max_save_time": 9}\nmodel_checkpoint_path: "ckpt-1" all_model_checkpoint_paths: "ckpt-1"',
+    ],
+    ids=["crlf", "one line", "lists", "escapes", "unknown field", "almost our comment", "unknown remark"],
+)
+def test_other_ways_to_write_the_same(text: bytes) -> None:
+    assert decode_state(text, "checkpoint") == CheckpointState("ckpt-1", ("ckpt-1",))
+
+
+def test_an_empty_file_is_an_empty_state() -> None:
+    assert decode_state(b"", "checkpoint") == CheckpointState()
+
+
+DEEP = 100_000
+RUBBISH = {
+    "binary": bytes(range(256)),
+    "zeros": bytes(1000),
+    "not UTF-8": b'model_checkpoint_path: "\xff"',
+    "byte order mark": b'\xef\xbb\xbfmodel_checkpoint_path: "a"',
+    "truncated": b'model_checkpoint_path: "ckpt-',
+    "no value": b"model_checkpoint_path:",
+    "wrong type": b"model_checkpoint_path: 5",
+    "twice": b'model_checkpoint_path: "a" model_checkpoint_path: "b"',
+    "extension": b"[a.b] { c: 1 }",
+    "deep text": b"a {" * DEEP,
+    "deep unknown field": b"a {" * DEEP + b"}" * DEEP,
+    "an index": b"\x57\xfb\x80\x8b\x24\x75\x47\xdb",
+}
+HOSTILE_COMMENTS = {
+    "no JSON": "{",
+    "no object": "[]",
+    "null": "null",
+    "a number for a list": '{"retired": 5}',
+    "null for a list": '{"left": null}',
+    "a string for a list": '{"retired": "ckpt-1"}',
+    "numbers in the list": '{"retired": [1]}',
+    "lists in the list": '{"left": [["ckpt-1"]]}',
+    "deep": "[" * DEEP,
+    "a long number": "9" * 5000,
+}
+
+
+@pytest.mark.parametrize("data", RUBBISH.values(), ids=RUBBISH)
+def test_rubbish_is_a_state_file_error(data: bytes) -> None:
+    with pytest.raises(StateFileError, match="run/checkpoint"):
+        decode_state(data, "run/checkpoint")
+
+
+@pytest.mark.parametrize("remarks", HOSTILE_COMMENTS.values(), ids=HOSTILE_COMMENTS)
+def test_a_hostile_comment_line_is_a_state_file_error(remarks: str) -> None:
+    with pytest.raises(StateFileError, match="run/checkpoint"):
+        decode_state(f'# cloudckpt: {remarks}\nmodel_checkpoint_path: "ckpt-1"'.encode(), "run/checkpoint")
+
+
+@given(st.binary())
+def test_no_bytes_raise_anything_else(data: bytes) -> None:
+    with suppress(StateFileError):
+        decode_state(data, "checkpoint")
+
+
+@pytest.mark.parametrize("separator", ["\u2028", "\u0085", "\x1c", "\x0b", "\x0c"])
+def test_only_a_newline_begins_a_comment_line(separator: str) -> None:
+    """A path is no place to smuggle in a list of checkpoints to delete."""
+    path = f"x{separator}# cloudckpt: " + json.dumps({"retired": ["ckpt-1"]})
+    state = CheckpointState(path, (path,), (1.0,))
+    assert decode_state(encode_state(state), "checkpoint") == state
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("ckpt-1", "ckpt-1"),
+        ("/a/ckpt-1", "ckpt-1"),
+        ("C:\\a\\ckpt-1", "ckpt-1"),
+        ("s3://b/a/ckpt-1", "ckpt-1"),
+        ("a/", ""),
+    ],
+)
+def test_last_component(path: str, name: str) -> None:
+    assert last_component(path) == name

@@ -1,0 +1,177 @@
+"""How one state follows from another."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cloudckpt.state.retention import Kept
+from cloudckpt.state.state_file import CheckpointState
+from cloudckpt.state.transitions import adopted, before_save, named, own, saved
+from tests.state.views import indexed, state_of
+
+STATE = state_of("ckpt-1", "ckpt-2", "ckpt-3", retired=("ckpt-0",), left=("ckpt-9",))
+
+
+def save(state: CheckpointState, step: int, *, max_to_keep: int | None = None) -> CheckpointState:
+    """The two states of one save, the last of them."""
+    before = before_save(state, step, "ckpt")
+    return saved(
+        before,
+        Kept(f"ckpt-{step}", float(100 + step)),
+        max_to_keep=max_to_keep,
+        keep_every_n_hours=None,
+        deletable=bool,
+    )
+
+
+def test_a_saved_step_is_the_latest_and_the_last() -> None:
+    state = save(STATE, 4)
+    assert state.latest == "ckpt-4"
+    assert state.paths == ("ckpt-1", "ckpt-2", "ckpt-3", "ckpt-4")
+    assert state.timestamps == (1.0, 2.0, 3.0, 104.0)
+
+
+def test_p6_what_is_dropped_is_listed_as_retired_beside_what_still_is() -> None:
+    state = save(STATE, 4, max_to_keep=2)
+    assert state.paths == ("ckpt-3", "ckpt-4")
+    assert state.retired == ("ckpt-0", "ckpt-1", "ckpt-2")
+    assert state.left == ("ckpt-9",)
+
+
+def test_p6_what_may_not_be_deleted_is_only_no_longer_named() -> None:
+    state = saved(
+        STATE, Kept("ckpt-4", 4.0), max_to_keep=1, keep_every_n_hours=None, deletable=lambda path: path == "ckpt-2"
+    )
+    assert state.paths == ("ckpt-4",)
+    assert state.retired == ("ckpt-0", "ckpt-2")
+
+
+def test_p6_a_step_that_is_saved_again_leaves_the_line_first() -> None:
+    assert before_save(state_of("ckpt-5", retired=("ckpt-9", "ckpt-1")), 9, "ckpt").retired == ("ckpt-1",)
+    assert before_save(STATE, 0, "ckpt").retired == ()
+
+
+def test_p6_nothing_that_is_named_is_ever_listed_as_retired() -> None:
+    confused = replace(STATE, retired=("ckpt-3", "ckpt-0"))
+    assert save(confused, 4).retired == ("ckpt-0",)
+
+
+def test_a_step_saved_over_is_no_longer_left() -> None:
+    assert save(STATE, 9).left == ()
+
+
+def test_saving_on_needs_no_other_state_first() -> None:
+    assert before_save(STATE, 4, "ckpt") == STATE
+    assert before_save(STATE, 3, "ckpt") == STATE
+    assert before_save(CheckpointState(), 0, "ckpt") == CheckpointState()
+
+
+def test_the_latest_saved_again_is_named_once() -> None:
+    state = save(STATE, 3)
+    assert state.paths == ("ckpt-1", "ckpt-2", "ckpt-3")
+    assert state.timestamps == (1.0, 2.0, 103.0)
+
+
+def test_p4_a_lower_step_leaves_itself_and_what_follows() -> None:
+    state = before_save(STATE, 2, "ckpt")
+    assert state.latest == "ckpt-1"
+    assert state.paths == ("ckpt-1",)
+    assert state.timestamps == (1.0,)
+    assert state.left == ("ckpt-9", "ckpt-2", "ckpt-3")
+    assert save(STATE, 2).left == ("ckpt-9", "ckpt-3")
+
+
+def test_p4_a_step_below_all_leaves_all() -> None:
+    state = before_save(STATE, 0, "ckpt")
+    assert (state.latest, state.paths, state.timestamps) == ("", (), ())
+    assert state.left == ("ckpt-9", "ckpt-1", "ckpt-2", "ckpt-3")
+
+
+def test_p4_paths_outside_are_left_by_their_names() -> None:
+    state = before_save(state_of("/elsewhere/ckpt-1", "/elsewhere/ckpt-2", "ckpt-3"), 2, "ckpt")
+    assert state.paths == ("/elsewhere/ckpt-1",)
+    assert state.left == ("ckpt-2", "ckpt-3")
+
+
+def test_p4_what_recovery_took_is_named_at_its_place() -> None:
+    assert adopted(STATE, Kept("ckpt-4", 4.0), "ckpt").latest == "ckpt-4"
+    below = adopted(state_of("ckpt-5"), Kept("ckpt-4", 4.0), "ckpt")
+    assert (below.latest, below.paths) == ("ckpt-5", ("ckpt-4", "ckpt-5"))
+    assert adopted(STATE, Kept("ckpt-2", 99.0), "ckpt") == STATE
+    assert adopted(CheckpointState(), Kept("ckpt-2", 2.0), "ckpt").paths == ("ckpt-2",)
+
+
+def test_p4_what_recovery_took_is_no_longer_retired() -> None:
+    assert adopted(STATE, Kept("ckpt-0", 1.0), "ckpt").retired == ()
+
+
+def test_named_by_another_path_is_named() -> None:
+    state = state_of("/elsewhere/ckpt-2")
+    assert adopted(state, Kept("ckpt-2", 2.0), "ckpt") == state
+
+
+def test_own_forgets_other_base_names() -> None:
+    mixed = state_of("ckpt-1", "model-7", "ckpt-2", "model-8")
+    assert own(mixed, "ckpt", {}).paths == ("ckpt-1", "ckpt-2")
+    assert own(mixed, "ckpt", {}).latest == "ckpt-2"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../ckpt-1",
+        "/etc/ckpt-1",
+        "below/ckpt-1",
+        "C:\\ckpt-1",
+        "s3://bucket/ckpt-1",
+        "model-1",
+        "ckpt-01",
+        "..",
+        "",
+        "checkpoint",
+    ],
+)
+def test_p10_a_hostile_comment_line_deletes_and_leaves_nothing_else(name: str) -> None:
+    state = own(state_of("ckpt-5", retired=(name, "ckpt-1"), left=(name, "ckpt-9")), "ckpt", {})
+    assert state.retired == ("ckpt-1",)
+    assert state.left == ("ckpt-9",)
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        CheckpointState("ckpt-2", ("ckpt-1", "ckpt-2")),
+        CheckpointState("ckpt-2", ("ckpt-1", "ckpt-2"), (9.0,)),
+        CheckpointState("ckpt-2", ("ckpt-1",)),
+    ],
+    ids=["no times", "too few times", "latest not listed"],
+)
+def test_the_files_own_times_stand_in_for_missing_ones(state: CheckpointState) -> None:
+    assert own(state, "ckpt", {1: indexed(11.0), 2: indexed(12.0)}).timestamps == (11.0, 12.0)
+
+
+def test_times_that_are_there_stay() -> None:
+    assert own(STATE, "ckpt", {1: indexed(11.0)}).timestamps == (1.0, 2.0, 3.0)
+
+
+def test_named_has_the_latest_last() -> None:
+    assert named(CheckpointState("a", ("a", "b"), (1.0, 2.0))) == [Kept("b", 2.0), Kept("a", 1.0)]
+    assert named(CheckpointState("c", ("a",), (1.0,))) == [Kept("a", 1.0), Kept("c", 0.0)]
+
+
+@given(st.lists(st.integers(0, 12), max_size=20), st.none() | st.integers(1, 3))
+def test_any_row_of_saves_keeps_the_line(steps: list[int], max_to_keep: int | None) -> None:
+    """Saves forwards and backwards: what is named ascends and ends in the step just saved; no name is listed twice."""
+    state = CheckpointState()
+    for step in steps:
+        state = save(state, step, max_to_keep=max_to_keep)
+        numbers = [int(path.removeprefix("ckpt-")) for path in state.paths]
+        assert numbers == sorted(set(numbers))
+        assert state.latest == state.paths[-1] == f"ckpt-{step}"
+        assert len(numbers) <= (max_to_keep or 99)
+        listed = [*state.paths, *state.retired, *state.left]
+        assert len(set(listed)) == len(listed)
