@@ -1,0 +1,75 @@
+"""The front door: what importing it costs, and that what it shows is whole, sorted and documented."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import cloudckpt
+
+REPOSITORY = Path(__file__).parent.parent
+INTEGRATIONS = {"aiobotocore", "aiohttp", "boto3", "botocore", "gcsfs", "google.auth", "requests", "s3fs"}
+FRAMEWORKS = {"jax", "keras", "tensorflow", "torch"}
+PROGRAM = "import json, sys, cloudckpt; print(json.dumps(sorted(sys.modules)))"
+
+
+@pytest.fixture(scope="module")
+def imported() -> subprocess.CompletedProcess[str]:
+    """A fresh interpreter that imported cloudckpt, and printed what that loaded."""
+    command = [sys.executable, "-W", "error", "-c", PROGRAM]
+    return subprocess.run(command, capture_output=True, text=True, check=True, cwd=REPOSITORY)
+
+
+def test_import_loads_no_integration_and_no_framework(imported: subprocess.CompletedProcess[str]) -> None:
+    loaded = set(json.loads(imported.stdout))
+    assert "cloudckpt" in loaded
+    assert not loaded & (INTEGRATIONS | FRAMEWORKS)
+
+
+def test_import_prints_and_warns_nothing(imported: subprocess.CompletedProcess[str]) -> None:
+    assert len(imported.stdout.splitlines()) == 1
+    assert imported.stderr == ""
+
+
+def test_all_is_sorted_and_without_repeats() -> None:
+    assert list(cloudckpt.__all__) == sorted(set(cloudckpt.__all__))
+
+
+def test_all_names_everything_public_and_nothing_else() -> None:
+    public = {
+        name
+        for name, value in vars(cloudckpt).items()
+        if not name.startswith("_") and not isinstance(value, ModuleType) and name != "annotations"
+    }
+    assert public == set(cloudckpt.__all__) - {"__version__"}
+
+
+@pytest.mark.parametrize("name", sorted(set(getattr(cloudckpt, "__all__", [])) - {"__version__"}))
+def test_every_public_name_has_a_docstring_of_its_own(name: str) -> None:
+    value = getattr(cloudckpt, name)
+    inherited = [getattr(base, "__doc__", None) for base in getattr(value, "__mro__", [value])[1:]]
+    assert inspect.getdoc(value)
+    assert value.__doc__ not in inherited
+
+
+@pytest.mark.parametrize("name", sorted(set(getattr(cloudckpt, "__all__", [])) - {"__version__"}))
+def test_every_public_name_is_in_the_reference(name: str) -> None:
+    reference = "\n".join(page.read_text() for page in (REPOSITORY / "docs" / "reference").glob("*.md"))
+    in_a_documented_module = name in cloudckpt.errors.__all__ and "automodule:: cloudckpt.errors" in reference
+    assert in_a_documented_module or f":: cloudckpt.{name}\n" in reference
+
+
+@pytest.mark.parametrize("name", sorted(set(getattr(cloudckpt, "__all__", [])) - {"__version__"}))
+def test_every_public_method_has_a_docstring(name: str) -> None:
+    value = getattr(cloudckpt, name)
+    if inspect.isclass(value):
+        methods = {key: member for key, member in vars(value).items() if not key.startswith("_") and callable(member)}
+        assert [key for key, member in methods.items() if not inspect.getdoc(member)] == []
+    else:
+        assert inspect.isfunction(value)
