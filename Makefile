@@ -1,0 +1,61 @@
+# Everything runs in .venv, which the targets make and fill for themselves: all that is needed is make and Python 3.11
+# to 3.13, and Go (or MinIO and fake-gcs-server from elsewhere) for the tests against real servers.
+
+PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
+	"$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
+	&& command -v "$$python" && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+# Where scripts/servers.sh puts the servers that it builds, outside the checkout so that all checkouts share them.
+export CLOUDCKPT_SERVERS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/cloudckpt/servers/bin
+
+INSTALL_INPUTS := pyproject.toml $(wildcard hatch_build.py protos/*)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test check format docs bench servers compose clean
+
+help:  ## Say what each target does
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/installed-demo  ## Kill a training job in the middle of its saves, and see that nothing is lost
+	$(BIN)/python examples/demo.py
+
+test: $(VENV)/installed-dev servers  ## Run all tests: with real TensorFlow, and real servers where they are there
+	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+
+check: $(VENV)/installed-dev  ## Look at format, lint, types, the direction of the imports, and the docs' build
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	@$(MAKE) --no-print-directory docs
+
+format: $(VENV)/installed-dev  ## Format the code, and mend what lint can mend
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+docs: $(VENV)/installed-dev  ## Build the documentation into docs/_build/html; a warning is an error
+	$(BIN)/sphinx-build -W --keep-going -E -q -b html docs docs/_build/html
+
+bench: $(VENV)/installed-bench servers  ## Measure import, save and restore beside others (BENCH_FLAGS="--size-mib 256")
+	$(BIN)/python -m benchmarks $(BENCH_FLAGS)
+
+servers:  ## Build MinIO and fake-gcs-server with Go, once, into the user's cache
+	@scripts/servers.sh "$(CLOUDCKPT_SERVERS)"
+
+compose:  ## Start the same servers with Docker instead, until Ctrl-C
+	docker compose --file docker/compose.yaml up
+
+clean:  ## Remove .venv, caches and what was built in the checkout
+	rm -rf $(VENV) build dist docs/_build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 was found; name one: make PYTHON=/path/to/python" >&2; exit 1; }
+	"$(PYTHON)" -m venv $(VENV)
+
+# One stamp for each set of extras: nothing is installed again until the inputs change.
+$(VENV)/installed-%: $(INSTALL_INPUTS) | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	@touch $@

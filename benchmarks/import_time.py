@@ -1,0 +1,27 @@
+"""What `import cloudckpt` costs beyond `import numpy`, in fresh interpreters."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from rich.table import Table
+
+PROGRAM = "import time; import numpy; start = time.perf_counter(); import {module}; print(time.perf_counter() - start)"
+MODULES = ("cloudckpt", "fsspec", "tenacity", "crc32c", "google.protobuf.text_format", "s3fs", "gcsfs", "boto3")
+
+
+def measure(rounds: int) -> Table:
+    """A row for each module, ours first; the best of some rounds after one that warms the caches."""
+    table = Table("import", title="Import, beyond numpy's own", title_justify="left")
+    table.add_column("ms", justify="right")
+    for module in MODULES:
+        seconds = [import_seconds(module) for _ in range(rounds + 3)]
+        table.add_row(module, f"{1000 * min(seconds[1:]):.0f}")
+    return table
+
+
+def import_seconds(module: str) -> float:
+    """Wall seconds of one import, numpy being there already."""
+    command = [sys.executable, "-c", PROGRAM.format(module=module)]
+    return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
