@@ -59,6 +59,8 @@ SCALARS: dict[str, tuple[Callable[[Any], Any], str]] = {
 
 SMALL_INTS = {DataType.INT4, DataType.UINT4, DataType.INT2, DataType.UINT2}
 
+MAX_CELL = 2**31 - 1
+"""Bytes of one element that NumPy's dtypes can say."""
 FIXED_STRING = re.compile(r"(array|scalar):([US])(0|[1-9]\d{0,9})")
 
 
@@ -80,7 +82,7 @@ def encode_leaf(value: object) -> tuple[str, NDArray[Any]]:
         return _encode_int(value)  # type: ignore[arg-type]  # mypy does not narrow by `kind`
     if kind is str or kind is bytes:
         return kind.__name__, _object_scalar(value)
-    raise TypeError(f"{kind.__module__}.{kind.__qualname__}")
+    raise TypeError(f"it is {kind.__module__}.{kind.__qualname__}")
 
 
 def _encode_int(value: int) -> tuple[str, NDArray[Any]]:
@@ -103,7 +105,7 @@ def _encode_numpy_scalar(value: np.generic) -> tuple[str, NDArray[Any]]:
         return f"scalar:{value.dtype.str[1:]}", _object_scalar(value[:])
     array = np.asarray(value)
     if type(value) is not array.dtype.type:
-        raise TypeError(f"{type(value).__module__}.{type(value).__qualname__}")
+        raise TypeError(f"it is {type(value).__module__}.{type(value).__qualname__}")
     dtypes.from_numpy(array.dtype)
     return "scalar", array
 
@@ -114,7 +116,7 @@ def _encode_array(array: NDArray[Any]) -> tuple[str, NDArray[Any]]:
         return f"array:{_element_type(array)}", array
     if kind in "US":
         if not array.dtype.isnative:
-            raise TypeError(f"an array of dtype {array.dtype.str}, which is not in this machine's byte order")
+            raise TypeError(f"it is an array of dtype {array.dtype.str}, which is not in this machine's byte order")
         return f"array:{kind}{array.dtype.itemsize // (4 if kind == 'U' else 1)}", array
     dtypes.from_numpy(array.dtype)
     return "array", array
@@ -126,13 +128,14 @@ def _element_type(array: NDArray[Any]) -> str:
     if types in ({str}, {bytes}):
         return types.pop().__name__
     names = ", ".join(sorted(found.__name__ for found in types))
-    raise TypeError(f"an object array of {names} (all of str or all of bytes could be saved)")
+    raise TypeError(f"it is an object array of {names} (all of str or all of bytes could be saved)")
 
 
 def is_tag(tag: str) -> bool:
     """Whether a structure may say this of a leaf."""
     plain = {*SCALARS, "bigint", "str", "bytes", "array", "scalar", "array:str", "array:bytes"}
-    return tag in plain or FIXED_STRING.fullmatch(tag) is not None
+    match = FIXED_STRING.fullmatch(tag)
+    return tag in plain or (match is not None and _cell_bytes(match) <= MAX_CELL)
 
 
 def tensor_dtype(array: NDArray[Any]) -> DataType:
@@ -162,7 +165,11 @@ def unsized_form(tag: str) -> StringForm:
 def claimed_bytes(tag: str) -> int:
     """The bytes of one element, where the tag and not the tensor says how many it has; else 0."""
     match = FIXED_STRING.fullmatch(tag)
-    return np.dtype(f"{match[2]}{match[3]}").itemsize if match is not None and match[1] == "array" else 0
+    return _cell_bytes(match) if match is not None and match[1] == "array" else 0
+
+
+def _cell_bytes(match: re.Match[str]) -> int:
+    return int(match[3]) * (4 if match[2] == "U" else 1)
 
 
 def decode_leaf(tag: str, array: NDArray[Any]) -> object:

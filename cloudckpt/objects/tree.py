@@ -89,7 +89,7 @@ def _leaf(value: object, path: str) -> Leaf:
         return Leaf(path, *encode_leaf(value))
     except TypeError as error:
         raise TypeError(
-            f"{path or 'the tree'} can't be saved: it is {error}. A tree is made of dict, list, tuple, None, Python "
+            f"{path or 'the tree'} can't be saved: {error}. A tree is made of dict, list, tuple, None, Python "
             "scalars, strings, and NumPy arrays of TensorFlow's dtypes; convert it to one of these"
         ) from error
     except ValueError as error:

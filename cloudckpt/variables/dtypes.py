@@ -98,7 +98,7 @@ def from_numpy(dtype: np.dtype) -> DataType:
         return _FROM_NUMPY[dtype]
     except KeyError:
         pass
-    if dtype.newbyteorder("=") in _FROM_NUMPY:
+    if not dtype.isnative and dtype.newbyteorder("=") in _FROM_NUMPY:
         raise TypeError(
             f"dtype {dtype} is not in this machine's byte order: convert it, "
             f'for instance with array.astype(array.dtype.newbyteorder("="))'

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloudckpt.bundle.block import BlockBuilder, decode_block, shared_prefix_length
+from cloudckpt.bundle.varint import encode_varint
 
 
 def build(entries: list[tuple[bytes, bytes]], restart_interval: int = 16) -> bytes:
@@ -72,3 +73,20 @@ def test_any_bytes_are_entries_or_a_value_error(data: bytes) -> None:
     except ValueError:
         return
     assert sum(len(value) for _, value in entries) <= len(data)
+
+
+def test_a_block_whose_keys_unpack_without_bound_is_refused() -> None:
+    key = b"k" * 1000
+    first = encode_varint(0) + encode_varint(len(key)) + encode_varint(0) + key
+    again = encode_varint(len(key)) + encode_varint(0) + encode_varint(0)
+    block = first + again * 1000 + struct.pack("<2I", 0, 1)
+    with pytest.raises(ValueError, match="more than 64 times"):
+        decode_block(block)
+
+
+def test_long_keys_that_differ_at_the_end_alone_are_read() -> None:
+    entries = [(b"k" * 4000 + bytes([number]), b"") for number in range(64)]
+    builder = BlockBuilder(restart_interval=16)
+    for key, value in entries:
+        builder.add(key, value)
+    assert decode_block(builder.finish()) == entries

@@ -70,6 +70,7 @@ TYPES: dict[str, tuple[Any, str]] = {
     "bytearray": (bytearray(b"a"), "bytearray"),
     "datetime64": (np.array(["2020-01-01"], "M8[D]"), "datetime64"),
     "datetime64 scalar": (np.datetime64("2020-01-01"), "datetime64"),
+    "variable-width strings": (np.array(["a"], np.dtypes.StringDType()), "StringDType"),
     "longdouble": (np.zeros(2, np.longdouble), "longdouble|float128"),
     "longdouble scalar": (np.longdouble(1), "longdouble|float128"),
     "clongdouble": (np.zeros(2, np.clongdouble), "complex256"),

@@ -97,6 +97,8 @@ BAD_NODES: dict[str, str] = {
     "width with a zero in front": '{"list":["array:U05"]}',
     "negative width": '{"list":["array:U-5"]}',
     "width of many digits": '{"list":["array:U99999999999"]}',
+    "width beyond NumPy's": '{"list":["array:U536870912"]}',
+    "width of bytes beyond NumPy's": '{"list":["scalar:S2147483648"]}',
     "items of another type": '{"list":{"0":null}}',
     "items as text": '{"tuple":"ab"}',
     "pairs as text": '{"dict":["ab"]}',
@@ -198,6 +200,13 @@ def test_a_width_that_nothing_bears_out_costs_no_memory() -> None:
         tracemalloc.stop()
     assert all([*array] == (["a", "bc"] if array.dtype == "U2" else [b"a", b"bc"]) for array in loaded)
     assert {array.dtype.str for array in loaded} == {"<U2", "|S2"}
+
+
+@pytest.mark.parametrize("tag", ["array:U536870911", "array:S2147483647"])
+def test_the_widest_that_numpy_has(tag: str) -> None:
+    text = f'{{"version":1,"tree":{{"list":["{tag}","{tag}"]}}}}'.encode()
+    empty, full = ckpt.load(written(text, {"0": np.empty(0, object), "1": objects(b"abc")}))
+    assert (empty.shape, full.tolist()) == ((0,), ["abc"] if tag[6] == "U" else [b"abc"])
 
 
 def test_elements_that_differ_too_much_in_length_stay_objects() -> None:
