@@ -1,5 +1,5 @@
 # Everything runs in .venv, which the targets make and fill for themselves: all that is needed is make and Python 3.11
-# to 3.13, and Go (or MinIO and fake-gcs-server from elsewhere) for the tests against real servers.
+# to 3.13, and Go or Docker (or MinIO and fake-gcs-server from elsewhere) for the tests against real servers.
 
 PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
 	"$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
@@ -21,8 +21,8 @@ help:  ## Say what each target does
 demo: $(VENV)/installed-demo  ## Kill a training job in the middle of its saves, and see that nothing is lost
 	$(BIN)/python examples/demo.py
 
-test: $(VENV)/installed-dev servers  ## Run all tests: with real TensorFlow, and real servers where they are there
-	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+test: $(VENV)/installed-dev  ## Run all tests: with real TensorFlow, and real servers where Go or Docker is there
+	@scripts/servers.sh "$(CLOUDCKPT_SERVERS)" $(BIN)/python -m pytest $(PYTEST_FLAGS)
 
 check: $(VENV)/installed-dev  ## Look at format, lint, types, the direction of the imports, and the docs' build
 	$(BIN)/ruff format --check
@@ -38,8 +38,8 @@ format: $(VENV)/installed-dev  ## Format the code, and mend what lint can mend
 docs: $(VENV)/installed-dev  ## Build the documentation into docs/_build/html; a warning is an error
 	$(BIN)/sphinx-build -W --keep-going -E -q -b html docs docs/_build/html
 
-bench: $(VENV)/installed-bench servers  ## Measure import, save and restore beside others (BENCH_FLAGS="--size-mib 256")
-	$(BIN)/python -m benchmarks $(BENCH_FLAGS)
+bench: $(VENV)/installed-bench  ## Measure import, save and restore beside others (BENCH_FLAGS="--size-mib 256")
+	@scripts/servers.sh "$(CLOUDCKPT_SERVERS)" $(BIN)/python -m benchmarks $(BENCH_FLAGS)
 
 servers:  ## Build MinIO and fake-gcs-server with Go, once, into the user's cache
 	@scripts/servers.sh "$(CLOUDCKPT_SERVERS)"

@@ -12,9 +12,9 @@ from __future__ import annotations
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
-import crc32c as _crc32c
-
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from typing_extensions import Buffer
 
 __all__ = ["combine", "crc32c", "mask", "unmask"]
@@ -34,8 +34,16 @@ def crc32c(data: Buffer, value: int = 0) -> int:
         data: C-contiguous, of any item type that the buffer protocol knows (ml_dtypes' are none: view them as uint8).
         value: the CRC-32C of the bytes before, 0 if there are none.
     """
-    crc: int = _crc32c.crc32c(data, value)
+    crc: int = _implementation()(data, value)
     return crc
+
+
+@cache
+def _implementation() -> Callable[[Buffer, int], int]:
+    # The package looks up its own version when it is imported, which takes as long as all of ours.
+    from crc32c import crc32c as implementation  # noqa: PLC0415
+
+    return implementation
 
 
 def combine(crc_a: int, crc_b: int, length_b: int) -> int:
@@ -46,7 +54,7 @@ def combine(crc_a: int, crc_b: int, length_b: int) -> int:
         crc_b: of the bytes after them.
         length_b: how many bytes b has.
     """
-    return _multiply(crc_a, _shift(length_b)) ^ crc_b
+    return _multiply(crc_a, _shift(length_b)) ^ crc_b if crc_a else crc_b
 
 
 def mask(crc: int) -> int:

@@ -13,8 +13,7 @@
     ├── StateFileError           (OSError)            the `checkpoint` state file can't be read
     ├── CommitError              (OSError)            this save is not the prefix's checkpoint
     │   ├── CommitConflictError                       another writer won: restore before you go on
-    │   ├── CommitUnknownError                        the answer was lost, and no proof was found: look before you retry
-    │   └── CommitTimeoutError   (TimeoutError)       it took longer than a save may: raise the limit
+    │   └── CommitUnknownError                        the answer was lost, and no proof was found: look before you retry
     └── StorageError             (OSError)            the store refused or could not answer
         ├── ObjectNotFoundError  (FileNotFoundError)  no such object, bucket or folder
         ├── PermissionDeniedError (PermissionError)   credentials, mode bits, a read-only disk
@@ -40,7 +39,6 @@ __all__ = [
     "CloudckptError",
     "CommitConflictError",
     "CommitError",
-    "CommitTimeoutError",
     "CommitUnknownError",
     "ObjectChangedError",
     "ObjectNotFoundError",
@@ -149,10 +147,6 @@ class CommitConflictError(CommitError):
 
 class CommitUnknownError(CommitError):
     """The answer to the commit was lost, and reading back did not prove who won."""
-
-
-class CommitTimeoutError(CommitError, TimeoutError):
-    """The save took longer than any save may before its data could be taken for garbage."""
 
 
 class StorageError(CloudckptError, OSError):

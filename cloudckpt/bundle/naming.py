@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["data_filename", "index_filename", "is_checkpoint_file", "parse_data_filename"]
+__all__ = ["data_filename", "index_filename", "parse_data_filename"]
 
 _DATA = re.compile(r"(?P<prefix>.*)\.data-(?P<shard_id>[0-9]{5,})-of-(?P<num_shards>[0-9]{5,})", re.DOTALL)
 
@@ -32,11 +32,3 @@ def parse_data_filename(name: str) -> tuple[str, int, int] | None:
     if shard_id >= num_shards or name != data_filename(prefix, shard_id, num_shards):
         return None
     return prefix, shard_id, num_shards
-
-
-def is_checkpoint_file(path: str) -> bool:
-    """Whether the path looks like one of a checkpoint's files, where its prefix was meant.
-
-    A prefix may end in these letters too (TensorFlow allows it): look whether `index_filename(path)` is there first.
-    """
-    return path.endswith((".index", ".meta")) or parse_data_filename(path) is not None

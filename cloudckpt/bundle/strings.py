@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["LengthsEncoder", "StringsDecoder", "decode_strings", "encode_lengths"]
+__all__ = ["LengthsEncoder", "StringsDecoder"]
 
 _STRINGS_AT_ONCE = 1 << 16
 
@@ -45,24 +45,6 @@ class LengthsEncoder:
         """The masked checksum that follows the last varint, and the entry's checksum so far (not masked)."""
         checksum = struct.pack("<I", mask(self._crc32c))
         return checksum, crc32c(checksum, self._crc32c)
-
-
-def encode_lengths(lengths: Sequence[int] | NDArray[np.integer]) -> tuple[bytes, int]:
-    """What stands before the strings: the varints of their lengths and the masked checksum of these.
-
-    The strings follow, in order. With `crc` as returned here, the entry's checksum over n bytes of strings is
-    `combine(crc, crc32c(strings), n)`, and its size is that of the bytes returned here, plus n.
-
-    Args:
-        lengths: the number of bytes of each string, in C order.
-
-    Returns:
-        The bytes, and the entry's checksum so far (not masked).
-    """
-    encoder = LengthsEncoder()
-    varints = encoder.add(lengths)
-    checksum, crc = encoder.finish()
-    return varints + checksum, crc
 
 
 class StringsDecoder:
@@ -139,17 +121,3 @@ class StringsDecoder:
             position = bounds[-1]
             yield strings
         self._begun += data[position:]
-
-
-def decode_strings(
-    data: memoryview, count: int, *, path: str, tensor: str, big_endian: bool = False
-) -> tuple[list[bytes], int]:
-    """The strings of all bytes of an entry, in C order, and the checksum (not masked) to compare with the entry's.
-
-    Args and errors are those of `StringsDecoder`.
-    """
-    if not count and not data:
-        return [], 0
-    decoder = StringsDecoder(len(data), count, path=path, tensor=tensor, big_endian=big_endian)
-    elements = [string for strings in decoder.take(data) for string in strings]
-    return elements, decoder.crc32c

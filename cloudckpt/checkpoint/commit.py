@@ -159,7 +159,7 @@ def _index_condition(prefix: Location, before: PrefixFiles, *, unsafe_overwrite:
         return Always()
     raise UnsupportedOperationError(
         f"{prefix.url!r} holds a checkpoint, and this store can't replace it only if nobody else did: save under a new "
-        "name, or pass unsafe_overwrite=True if no other process writes here",
+        "name, or give cloudckpt.save unsafe_overwrite=True if no other process writes here",
         path=prefix.url,
     )
 

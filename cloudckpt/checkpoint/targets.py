@@ -27,6 +27,7 @@ UNREADABLE = (DataType.RESOURCE, DataType.VARIANT)
 """Handles and C++ objects, which no array can hold."""
 
 _OBJECT = np.dtype(object)
+_KNOWN = frozenset(DataType)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +150,7 @@ def target_of(name: str, entry: BundleEntry, path: str, form: StringForm, *, big
         CheckpointVersionError: the dtype is not known.
         UnsupportedOperationError: it is no array, or is stored in slices.
     """
-    if entry.dtype not in set(DataType):
+    if entry.dtype not in _KNOWN:
         raise CheckpointVersionError(
             f"tensor {name!r} in {path!r} is of the dtype with number {entry.dtype}, which TensorFlow has added since "
             "this version was made: upgrade cloudckpt",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import operator
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, SupportsIndex
 
-from cloudckpt.checkpoint.commit import save_tensors
+from cloudckpt.checkpoint.commit import SavedCheckpoint, save_tensors
 from cloudckpt.checkpoint.reader import open_checkpoint
-from cloudckpt.errors import CheckpointNotFoundError, CommitConflictError
+from cloudckpt.errors import CheckpointNotFoundError, CloudckptError, CommitConflictError
 from cloudckpt.manager.held_state import HeldState
 from cloudckpt.manager.newest import newest_whole
 from cloudckpt.objects.load import load_tree
@@ -22,8 +23,10 @@ from cloudckpt.storage.open import Location, open_location
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from types import TracebackType
+
+    from numpy.typing import NDArray
 
     from cloudckpt.checkpoint.prefix import PrefixFiles
 
@@ -111,21 +114,25 @@ class CheckpointManager:
         """
         self._check_open()
         number, tensors = _checked_step(step), tensors_of(state)
-        self._held.check()
-        prefix = self._prefix(number)
+        with _about(number):
+            self._held.check()
+            prefix = self._prefix(number)
+            checkpoint = self._save(number, prefix, tensors)
+            self._held.name(number, checkpoint.index, committed=prefix.url)
+        return prefix.url
+
+    def _save(self, step: int, prefix: Location, tensors: dict[str, NDArray[Any]]) -> SavedCheckpoint:
         try:
-            checkpoint = save_tensors(
+            return save_tensors(
                 prefix,
                 tensors,
-                reuse_names=self._held.is_new(number),
-                replaceable=self._held.replaceable(number),
-                before_commit=partial(self._held.make_way, number),
+                reuse_names=self._held.is_new(step),
+                replaceable=self._held.replaceable(step),
+                before_commit=partial(self._held.make_way, step),
             )
         except CommitConflictError:
             self._held.lose()
             raise
-        self._held.name(number, checkpoint.index, committed=prefix.url)
-        return prefix.url
 
     def restore_latest(self, *, default: Any = NO_DEFAULT, like: object = None) -> Any:
         """Load the newest whole checkpoint, whatever the crash that came before.
@@ -176,7 +183,8 @@ class CheckpointManager:
         Cost: as `restore_latest`.
         """
         number, view = _checked_step(step), self._look()
-        tree = load_tree(self._prefix(number), like=like, files=view.steps.get(number))
+        with _about(number):
+            tree = load_tree(self._prefix(number), like=like, files=view.steps.get(number))
         self._held.take(view)
         return tree
 
@@ -252,3 +260,13 @@ def _checked_step(step: SupportsIndex) -> int:
     if not 0 <= number <= MAX_STEP:
         raise ValueError(f"a step is 0 or more, and an int64, got {number}")
     return number
+
+
+@contextmanager
+def _about(step: int) -> Iterator[None]:
+    """Let errors of the block say which step they are about."""
+    try:
+        yield
+    except CloudckptError as error:
+        error.step = step
+        raise

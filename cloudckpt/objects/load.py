@@ -86,6 +86,6 @@ def _read_flat(checkpoint: OpenCheckpoint) -> dict[str, Any]:
             f"{checkpoint.prefix.url!r} holds {len(skipped)} tensors that are no arrays (resources or variants) and "
             f"were left out, the first being {skipped[0]!r}",
             RecoveryWarning,
-            stacklevel=2,
+            stacklevel=6,  # up to the line that called `load`, or the manager's `restore`
         )
     return dict(checkpoint.read([name for name in entries if name not in set(skipped)]))

@@ -63,11 +63,9 @@ def save(
     return os.fspath(path)
 
 
-def save_tree(
-    prefix: Location, tree: object, *, reuse_names: bool = True, unsafe_overwrite: bool = False
-) -> SavedCheckpoint:
-    """What `save` does, at an open location; the arguments beyond are those of `save_tensors`."""
-    return save_tensors(prefix, tensors_of(tree), reuse_names=reuse_names, unsafe_overwrite=unsafe_overwrite)
+def save_tree(prefix: Location, tree: object, *, unsafe_overwrite: bool = False) -> SavedCheckpoint:
+    """What `save` does, at an open location."""
+    return save_tensors(prefix, tensors_of(tree), unsafe_overwrite=unsafe_overwrite)
 
 
 def tensors_of(tree: object) -> dict[str, NDArray[Any]]:

@@ -46,14 +46,16 @@ def latest_checkpoint(
 
     Raises:
         StateFileError: the state file is there and can't be read.
-        StorageError: the store failed.
+        StorageError: the store failed, or the bucket itself does not exist.
 
-    Cost: a GET and a HEAD (two where the path in the state file holds folders).
+    Cost: a GET and a HEAD (two where the path in the state file holds folders); a GET and a LIST without a state file.
     """
     with open_location(checkpoint_dir, storage_options) as directory:
         read = read_state(directory, latest_filename or STATE_FILENAME)
         if read.error is not None:
             raise read.error
+        if read.info is None:
+            _require_bucket(directory)
         if not read.state.latest:
             return None
         for name in _names_inside(read.state.latest):
@@ -62,6 +64,11 @@ def latest_checkpoint(
                 return prefix.url
         logger.warning("the state file in %s names %r, which has no index there", directory.url, read.state.latest)
         return None
+
+
+def _require_bucket(directory: Location) -> None:
+    """Raise where the bucket itself is missing: a GET tells that no better than a missing file, a listing does."""
+    next(directory.store.list(directory.child(STATE_FILENAME).key), None)
 
 
 def _names_inside(path: str) -> list[str]:

@@ -10,7 +10,6 @@ from fsspec import AbstractFileSystem
 from cloudckpt.errors import (
     ObjectChangedError,
     ObjectNotFoundError,
-    PreconditionFailedError,
     ShortReadError,
     UnsupportedOperationError,
 )
@@ -145,15 +144,6 @@ class FilesystemStore(Store):
         if isinstance(condition, IfAbsent):
             warn_of_single_writer("::".join(sorted(self._protocols())))
         return FilesystemUpload(self, self._filesystem, key, size, condition)
-
-    def check_absent(self, key: str) -> None:
-        """Raise `PreconditionFailedError` where the object is there now: nobody keeps it from coming a moment later."""
-        try:
-            found = self.stat(key)
-        except ObjectNotFoundError:
-            return
-        url = self.url(key)
-        raise PreconditionFailedError(f"{url} was not written: it exists already ({found.version})", path=url)
 
     def _unsupported(self, key: str, done: str) -> UnsupportedOperationError:
         url = self.url(key)

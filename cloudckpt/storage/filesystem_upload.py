@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from cloudckpt.errors import StorageError, TransientStorageError
 from cloudckpt.storage.buffers import flat_views
 from cloudckpt.storage.filesystem_errors import classified
+from cloudckpt.storage.single_writer import require_absent
 from cloudckpt.storage.store import IfAbsent, ObjectInfo, Upload
 from cloudckpt.storage.temporaries import temporary_name
 
@@ -87,7 +88,7 @@ class FilesystemUpload(Upload):
         try:
             with classified(self._url, self._filesystem):
                 if isinstance(self._condition, IfAbsent):
-                    self._store.check_absent(self._key)
+                    require_absent(self._store, self._key)
                 self._filesystem.mv(self._temporary, self._key)
         except TransientStorageError:
             raise

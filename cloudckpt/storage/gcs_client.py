@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
@@ -35,7 +34,6 @@ class GCSClient:
     def __init__(self, bucket: str, filesystem: Any) -> None:
         self._bucket = bucket
         self._filesystem = filesystem
-        self._lock = threading.Lock()
         self._http = HttpClient(read_timeout=_read_timeout(filesystem))
 
     def url(self, key: str) -> str:

@@ -40,8 +40,8 @@ class Request:
     """What to send, and where the answer goes."""
 
     method: str
-    url: str
-    """Absolute and encoded."""
+    url: str = field(repr=False)
+    """Absolute and encoded. It may be a secret: that of an upload session is its own authorisation."""
     headers: Mapping[str, str] = field(repr=False)
     """Sent as they are, with Host, Content-Length and Accept-Encoding added."""
     subject: str
@@ -113,8 +113,8 @@ class HttpClient:
             ) from error
         except (OSError, http.client.HTTPException) as error:
             raise TransientStorageError(
-                f"{request.subject}: {request.method} got no whole answer from {target.scheme}://{target.netloc}: "
-                f"{describe(error)}",
+                f"{request.subject}: {request.method} got no whole answer from {origin.scheme}://{origin.host}:"
+                f"{origin.port}: {describe(error)}",
                 path=request.subject,
             ) from error
 

@@ -59,7 +59,9 @@ def _bucket_location(text: str, protocol: str, options: dict[str, Any]) -> Locat
     filesystem, path = _filesystem(text, options)
     bucket, _, key = path.partition("/")
     if not bucket:
-        raise CheckpointPathError(f"{text} names no bucket: expected {protocol}://bucket/prefix", path=text)
+        raise CheckpointPathError(
+            f"{redacted(text)} names no bucket: expected {protocol}://bucket/prefix", path=redacted(text)
+        )
     return Location(RetryingStore(_bucket_store(protocol, bucket, filesystem), **retries), key)
 
 

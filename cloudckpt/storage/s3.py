@@ -6,9 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cloudckpt.errors import (
-    ObjectNotFoundError,
     PermissionDeniedError,
-    PreconditionFailedError,
     StorageError,
     TransientStorageError,
     UnsupportedOperationError,
@@ -21,7 +19,7 @@ from cloudckpt.storage.s3_probe import PROBE_PREFIX, honours_conditions
 from cloudckpt.storage.s3_upload import CHECKSUM, S3MultipartUpload, encoded, part_size_of
 from cloudckpt.storage.s3_xml import parse, parse_list, text
 from cloudckpt.storage.single_put import SinglePutUpload
-from cloudckpt.storage.single_writer import warn_of_single_writer
+from cloudckpt.storage.single_writer import require_absent, warn_of_single_writer
 from cloudckpt.storage.store import Always, Capabilities, IfAbsent, IfVersion, ObjectInfo, Store
 
 if TYPE_CHECKING:
@@ -167,16 +165,8 @@ class S3Store(Store):
                 path=self.url(key),
             )
         warn_of_single_writer(self.url(""))
-        self._check_absent(key)
+        require_absent(self, key)
         return {}
-
-    def _check_absent(self, key: str) -> None:
-        try:
-            found = self.stat(key)
-        except ObjectNotFoundError:
-            return
-        url = self.url(key)
-        raise PreconditionFailedError(f"{url} was not written: it exists already ({found.version})", path=url)
 
     def _look(self, key: str) -> None:
         """Remember a folder that the user cares for: the probe may be forbidden elsewhere."""

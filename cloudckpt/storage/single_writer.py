@@ -1,11 +1,15 @@
-"""The warning that a store can't tell two writers apart: once a store and process."""
+"""Stores that can't tell two writers apart: a look before the write, and one warning a store and process."""
 
 from __future__ import annotations
 
 import threading
 import warnings
+from typing import TYPE_CHECKING
 
-from cloudckpt.errors import SingleWriterWarning
+from cloudckpt.errors import ObjectNotFoundError, PreconditionFailedError, SingleWriterWarning
+
+if TYPE_CHECKING:
+    from cloudckpt.storage.store import Store
 
 _warned: set[str] = set()
 _lock = threading.Lock()
@@ -22,3 +26,13 @@ def warn_of_single_writer(name: str) -> None:
         SingleWriterWarning,
         stacklevel=2,
     )
+
+
+def require_absent(store: Store, key: str) -> None:
+    """Raise `PreconditionFailedError` where the object is there now: nobody keeps it from coming a moment later."""
+    try:
+        found = store.stat(key)
+    except ObjectNotFoundError:
+        return
+    url = store.url(key)
+    raise PreconditionFailedError(f"{url} was not written: it exists already ({found.version})", path=url)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudckpt.bundle.naming import data_filename, index_filename, is_checkpoint_file, parse_data_filename
+from cloudckpt.bundle.naming import data_filename, index_filename, parse_data_filename
 
 
 def test_names_are_tensorflows() -> None:
@@ -37,11 +37,3 @@ def test_parsing_undoes_naming(prefix: str, shard_id: int, more: int) -> None:
 )
 def test_other_names_are_not_parsed(name: str) -> None:
     assert parse_data_filename(name) is None
-
-
-def test_files_are_told_from_prefixes() -> None:
-    assert is_checkpoint_file("run/ckpt-1.index")
-    assert is_checkpoint_file("run/ckpt-1.meta")
-    assert is_checkpoint_file("run/ckpt-1.data-00000-of-00001")
-    assert not is_checkpoint_file("run/ckpt-1")
-    assert not is_checkpoint_file("run/model.ckpt-1.data")

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudckpt.bundle.strings import decode_strings, encode_lengths
 from cloudckpt.checksums import combine, crc32c, mask
 from cloudckpt.errors import CheckpointDamagedError, ChecksumMismatchError
+from tests.bundle.whole_strings import decode_strings, encode_lengths
 
 PATH = "bucket/ckpt-1.data-00000-of-00001"
 

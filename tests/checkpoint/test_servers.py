@@ -83,6 +83,8 @@ def test_a_wrong_bucket(object_server: ObjectServer) -> None:
         ckpt.save(prefix, {"a": 1}, storage_options=options)
     with pytest.raises((StorageError, ckpt.CheckpointNotFoundError), match="no-such-bucket-here"):
         ckpt.load(prefix, storage_options=options)
+    with pytest.raises(StorageError, match="no-such-bucket-here"):
+        ckpt.latest_checkpoint(prefix, storage_options=options)
 
 
 def test_no_credentials(minio: ObjectServer) -> None:

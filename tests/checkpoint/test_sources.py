@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cloudckpt.bundle.strings import decode_strings, encode_lengths
 from cloudckpt.checkpoint import sources, string_source
 from cloudckpt.checkpoint.sources import TensorSource, numeric_source
 from cloudckpt.checksums import combine, crc32c
+from tests.bundle.whole_strings import decode_strings, encode_lengths
 from tests.objects.strategies import fixed_arrays, string_arrays
 
 

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cloudckpt.bundle.strings import decode_strings
 from cloudckpt.checkpoint.commit import _source
 from cloudckpt.checkpoint.plan import plan_shards
 from cloudckpt.checkpoint.write import ShardWriter, write_shards
 from cloudckpt.checksums import crc32c as checksum_of
 from cloudckpt.storage.store import ObjectInfo, Upload
 from cloudckpt.variables.dtypes import DataType
+from tests.bundle.whole_strings import decode_strings
 from tests.objects.strategies import fixed_arrays, string_arrays
 
 if TYPE_CHECKING:

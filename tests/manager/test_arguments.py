@@ -174,3 +174,17 @@ def test_like_is_passed_on() -> None:
             manager.restore_latest(like={"v": 0})
         with pytest.raises(ckpt.StructureError):
             manager.restore(1, like={"v": 0})
+
+
+def test_an_error_says_which_step_it_is_about() -> None:
+    run = MemoryRun()
+    with run.manager() as manager:
+        with pytest.raises(ckpt.CheckpointNotFoundError) as missing:
+            manager.restore(41)
+        with run.manager() as other:
+            other.restore_latest(default=None)
+            manager.save(1, tree(1))
+            with pytest.raises(ckpt.CommitConflictError) as lost:
+                other.save(2, tree(2))
+    assert missing.value.step == 41
+    assert lost.value.step == 2

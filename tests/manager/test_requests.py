@@ -155,3 +155,5 @@ def test_the_latest_checkpoint_is_a_get_and_a_head(requests: Requests, monkeypat
     location = Location(requests.store, "run")
     monkeypatch.setattr("cloudckpt.state.latest.open_location", Mock(return_value=location))
     assert requests.of(ckpt.latest_checkpoint, "run") == ["get checkpoint", "stat ckpt-2.index"]
+    requests.run.store.delete(["run/checkpoint"])
+    assert requests.of(ckpt.latest_checkpoint, "run") == ["get checkpoint", "list checkpoint"]

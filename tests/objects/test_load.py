@@ -56,8 +56,11 @@ def test_tensors_that_are_no_arrays_are_left_out_with_a_warning(prefix: str, dty
         "x": BundleEntry(DataType.UINT8, (2,), 0, 3, 2, crc32c(b"de")),
     }
     put(prefix, entries, b"abcde")
-    with pytest.warns(ckpt.RecoveryWarning, match=r"1 tensors that are no arrays .* the first being 'handle'"):
+    with pytest.warns(
+        ckpt.RecoveryWarning, match=r"1 tensors that are no arrays .* the first being 'handle'"
+    ) as caught:
         assert {name: [*array] for name, array in ckpt.load(prefix).items()} == {"x": [*b"de"]}
+    assert caught[0].filename == __file__
     with pytest.raises((UnsupportedOperationError, ckpt.StructureError), match="'handle'"):
         ckpt.load(prefix, like={"handle": 1, "x": np.zeros(2, np.uint8)})
 

@@ -291,3 +291,10 @@ def test_a_range_is_taken_only_if_it_is_the_one_that_was_asked_for(status, conte
     with pytest.raises(error, match=SUBJECT) as failure:
         require_filled(answer, 5, 10, SUBJECT)
     assert type(failure.value) is error
+
+
+def test_a_password_in_the_endpoint_is_in_no_message(client):
+    request = Request("GET", "http://user:a-password-of-mine@127.0.0.1:1/key", {}, SUBJECT)
+    with pytest.raises(TransientStorageError, match=r"http://127\.0\.0\.1:1") as caught:
+        client.request(request)
+    assert "a-password-of-mine" not in str(caught.value) + repr(request)

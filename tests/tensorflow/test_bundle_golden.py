@@ -12,10 +12,10 @@ import pytest
 from cloudckpt.bundle.entry import BundleEntry, BundleHeader
 from cloudckpt.bundle.index import BundleIndex, decode_index, encode_index
 from cloudckpt.bundle.naming import data_filename, index_filename
-from cloudckpt.bundle.strings import decode_strings, encode_lengths
 from cloudckpt.checksums import combine, crc32c, mask
 from cloudckpt.errors import CheckpointVersionError
 from cloudckpt.variables.dtypes import DataType, from_numpy, to_numpy
+from tests.bundle.whole_strings import decode_strings, encode_lengths
 from tests.golden.cases import CASES, FIXED_SIZE, read, tensors
 
 HEADER = BundleHeader(num_shards=1)

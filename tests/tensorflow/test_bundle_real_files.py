@@ -7,9 +7,9 @@ from typing import Any
 
 from cloudckpt.bundle.index import decode_index, encode_index
 from cloudckpt.bundle.naming import data_filename
-from cloudckpt.bundle.strings import decode_strings
 from cloudckpt.checksums import crc32c
 from cloudckpt.variables.dtypes import DataType
+from tests.bundle.whole_strings import decode_strings
 
 
 def indexes(folder: Path) -> list[Path]:

@@ -11,7 +11,7 @@ import pytest
 import cloudckpt as ckpt
 from cloudckpt.state.state_file import decode_state, last_component
 
-REAL = Path(os.environ.get("CLOUDCKPT_REAL_CHECKPOINTS", "/nonexistent"))
+REAL = Path(os.environ.get("CLOUDCKPT_REAL_CHECKPOINTS", "/nonexistent")).resolve()
 FOLDERS = sorted(str(path.parent.relative_to(REAL)) for path in REAL.rglob("checkpoint") if path.is_file())
 
 
