@@ -7,7 +7,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from cloudckpt.errors import CommitConflictError, PreconditionFailedError
+from cloudckpt.errors import CloudckptError, CommitConflictError, PreconditionFailedError
 from cloudckpt.manager.retired import delete_retired, look_up_retired
 from cloudckpt.state.directory import ReadState, look, swap_state
 from cloudckpt.state.recovery import steps_of
@@ -109,15 +109,21 @@ class HeldState:
         """
         self._indexes[step] = index.version
         saved_at = index.modified or time.time()  # some filesystems know no times
+        checkpoint = Kept(checkpoint_name(self._base_name, step), saved_at)
         state = saved(
             replace(self._state, retired=tuple(name for name in self._state.retired if name not in self._deleted)),
-            Kept(checkpoint_name(self._base_name, step), saved_at),
+            checkpoint,
             max_to_keep=self._max_to_keep,
             keep_every_n_hours=self._keep_every_n_hours,
             deletable=self._is_inside,
         )
         retired = look_up_retired(self._directory, state.retired)
-        self._swap(state, committed=committed)
+        try:
+            self._swap(state, committed=committed)
+        except CloudckptError:
+            # It is committed all the same: the next swap names it.
+            self._read = ReadState(adopted(self._state, checkpoint, self._base_name), self._replaced)
+            raise
         # The file goes on listing them as retired until the next swap.
         self._deleted = delete_retired(retired)
 
@@ -125,10 +131,14 @@ class HeldState:
     def _state(self) -> CheckpointState:
         return self._read.state if self._read is not None else CheckpointState()
 
+    @property
+    def _replaced(self) -> ObjectInfo | None:
+        """The state file that the next swap replaces."""
+        return self._read.info if self._read is not None else None
+
     def _swap(self, state: CheckpointState, *, committed: str | None) -> None:
-        replaced = self._read.info if self._read is not None else None
         try:
-            info = swap_state(self._directory, state, replaced)
+            info = swap_state(self._directory, state, self._replaced)
         except PreconditionFailedError as error:
             self.lose()
             raise self._conflict(committed) from error

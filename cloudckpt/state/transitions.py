@@ -74,13 +74,17 @@ def saved(
     )
 
 
-def adopted(state: CheckpointState, restored: Kept, base_name: str) -> CheckpointState:
-    """The state that names a checkpoint which recovery took, at its place by its step, if it does not yet."""
-    step = step_of(restored.path, base_name)
+def adopted(state: CheckpointState, checkpoint: Kept, base_name: str) -> CheckpointState:
+    """The state that names a checkpoint which it did not name, at its place by its step."""
+    step = step_of(checkpoint.path, base_name)
     if step is None or step in {step_of(path, base_name) for path in state.paths}:
         return state
-    kept = sorted([*named(state), restored], key=lambda checkpoint: step_of(checkpoint.path, base_name) or 0)
-    return replace(_naming(state, kept), retired=tuple(name for name in state.retired if name != restored.path))
+    kept = sorted([*named(state), checkpoint], key=lambda kept: step_of(kept.path, base_name) or 0)
+    return replace(
+        _naming(state, kept),
+        retired=tuple(name for name in state.retired if name != checkpoint.path),
+        left=tuple(name for name in state.left if name != checkpoint.path),
+    )
 
 
 def own(state: CheckpointState, base_name: str, steps: Mapping[int, PrefixFiles]) -> CheckpointState:

@@ -215,3 +215,23 @@ def test_p5_p6_an_index_that_can_t_be_read_is_never_deleted(caplog: pytest.LogCa
     assert "ckpt-1.data-00000-of-00001" in run.files
     assert sum("ckpt-1 was to be deleted" in message for message in caplog.messages) == 1
     assert run.state.retired == ("ckpt-2",)
+
+
+@pytest.mark.parametrize(
+    "error", [TransientStorageError("gone"), ckpt.StorageError("full")], ids=["transient", "permanent"]
+)
+def test_p4_a_step_whose_state_could_not_be_written_is_named_by_the_next_save(error: Exception) -> None:
+    counted = FaultyStore(MemoryRun().store, 0)
+    with MemoryRun().manager(counted) as manager:
+        manager.save(1, tree(1))
+    state_put = counted.operations.index("put checkpoint") + 1
+
+    run = MemoryRun()
+    with run.manager(FaultyStore(run.store, state_put, error=error), max_to_keep=2) as manager:
+        with pytest.raises(type(error)):
+            manager.save(1, tree(1))
+        assert run.indexed == [1]
+        manager.save(2, tree(2))
+        assert run.state.paths == ("ckpt-1", "ckpt-2")
+        manager.save(3, tree(3))
+    assert run.indexed == [2, 3]
