@@ -126,8 +126,7 @@ def save_tensors(
         discard(prefix, written)
         raise
     index = _commit_index(prefix, encode_index(BundleHeader(num_shards=names.num_shards), entries), condition, written)
-    if replaced:
-        _delete_replaced(prefix, replaced)
+    _delete_replaced(prefix, replaced)
     return SavedCheckpoint(prefix.url, index, names.keys)
 
 

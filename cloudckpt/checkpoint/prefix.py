@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["PrefixFiles", "check_prefix", "list_prefix", "open_prefix", "sort_by_prefix"]
 
+INDEX_SUFFIX = index_filename("")
+
 
 @dataclass(slots=True)
 class PrefixFiles:
@@ -30,13 +33,6 @@ class PrefixFiles:
     def in_use(self) -> bool:
         """Whether any file is there whose name a new save must not take."""
         return self.index is not None or bool(self.data)
-
-    def add(self, prefix_key: str, info: ObjectInfo) -> None:
-        """Sort one listed object in; what is neither index nor data file of the prefix is passed over."""
-        if info.key == index_filename(prefix_key):
-            self.index = info
-        elif (parsed := parse_data_filename(info.key)) is not None and parsed[0] == prefix_key:
-            self.data[info.key] = info
 
 
 def open_prefix(path: str | os.PathLike[str], storage_options: Mapping[str, Any] | None) -> Location:
@@ -64,8 +60,8 @@ def check_prefix(prefix: Location) -> None:
         raise _is_folder(prefix)
     if (parsed := parse_data_filename(key)) is not None:
         meant = url[: len(url) - len(key) + len(parsed[0])]
-    elif key.endswith(".index"):
-        meant = url.removesuffix(".index")
+    elif key.endswith(INDEX_SUFFIX):
+        meant = url.removesuffix(INDEX_SUFFIX)
     else:
         return
     raise CheckpointPathError(
@@ -81,22 +77,15 @@ def _is_folder(prefix: Location) -> CheckpointPathError:
 
 def list_prefix(prefix: Location) -> PrefixFiles:
     """The index and the data files under one prefix. One request a thousand files."""
-    files = PrefixFiles()
-    for info in prefix.store.list(f"{prefix.key}."):
-        files.add(prefix.key, info)
-    return files
+    return sort_by_prefix(prefix.store.list(f"{prefix.key}.")).get(prefix.key, PrefixFiles())
 
 
 def sort_by_prefix(listing: Iterable[ObjectInfo]) -> dict[str, PrefixFiles]:
     """The checkpoints' files of one listed folder, by the prefix key that they belong to."""
-    found: dict[str, PrefixFiles] = {}
+    found: defaultdict[str, PrefixFiles] = defaultdict(PrefixFiles)
     for info in listing:
-        parsed = parse_data_filename(info.key)
-        if parsed is not None:
-            prefix_key = parsed[0]
-        elif info.key.endswith(".index"):
-            prefix_key = info.key.removesuffix(".index")
-        else:
-            continue
-        found.setdefault(prefix_key, PrefixFiles()).add(prefix_key, info)
-    return found
+        if (parsed := parse_data_filename(info.key)) is not None:
+            found[parsed[0]].data[info.key] = info
+        elif info.key.endswith(INDEX_SUFFIX):
+            found[info.key.removesuffix(INDEX_SUFFIX)].index = info
+    return dict(found)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from cloudckpt.storage.open import Location
     from cloudckpt.storage.store import ObjectInfo
 
-__all__ = ["OpenCheckpoint", "missing_data", "open_checkpoint", "read_consistently"]
+__all__ = ["OpenCheckpoint", "open_checkpoint", "read_consistently"]
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +48,8 @@ class OpenCheckpoint:
     index: BundleIndex
     index_info: ObjectInfo
     data: Mapping[str, ObjectInfo]
+    missing: str | None
+    """what the data files lack of what the index needs, in words; None if the checkpoint is whole"""
 
     def entry(self, name: str) -> BundleEntry:
         """The index entry of one tensor.
@@ -92,8 +94,8 @@ class OpenCheckpoint:
         Raises:
             CheckpointDamagedError: a data file is missing or too short.
         """
-        if (missing := missing_data(self)) is not None:
-            raise CheckpointDamagedError(f"{self.prefix.url!r} is not whole: {missing}", path=self.prefix.url)
+        if self.missing is not None:
+            raise CheckpointDamagedError(f"{self.prefix.url!r} is not whole: {self.missing}", path=self.prefix.url)
 
     def is_current(self) -> bool:
         """Whether the prefix still holds this save. One request."""
@@ -126,18 +128,16 @@ def open_checkpoint(prefix: Location, files: PrefixFiles | None = None) -> OpenC
     except ObjectNotFoundError as error:
         raise _not_found(prefix) from error
     index = decode_index(data, prefix.store.url(key))
-    if files is not None:
-        checkpoint = OpenCheckpoint(prefix, index, info, files.data)
-        if missing_data(checkpoint) is None:
-            return checkpoint
-    return OpenCheckpoint(prefix, index, info, list_prefix(prefix).data)
+    if files is not None and _missing(prefix, index, files.data) is None:
+        return OpenCheckpoint(prefix, index, info, files.data, None)
+    listed = list_prefix(prefix).data
+    return OpenCheckpoint(prefix, index, info, listed, _missing(prefix, index, listed))
 
 
-def missing_data(checkpoint: OpenCheckpoint) -> str | None:
-    """What the data files lack of what the index needs, in words; None if the checkpoint is whole."""
-    for key, size in needed_data_files(checkpoint.prefix.key, checkpoint.index).items():
-        url = checkpoint.prefix.store.url(key)
-        if (info := checkpoint.data.get(key)) is None:
+def _missing(prefix: Location, index: BundleIndex, data: Mapping[str, ObjectInfo]) -> str | None:
+    for key, size in needed_data_files(prefix.key, index).items():
+        url = prefix.store.url(key)
+        if (info := data.get(key)) is None:
             return f"{url!r} is missing"
         if info.size < size:
             return f"{url!r} has {info.size} bytes where the index needs {size}"

@@ -88,4 +88,4 @@ def _read_flat(checkpoint: OpenCheckpoint) -> dict[str, Any]:
             RecoveryWarning,
             stacklevel=6,  # up to the line that called `load`, or the manager's `restore`
         )
-    return dict(checkpoint.read([name for name in entries if name not in set(skipped)]))
+    return checkpoint.read([name for name, entry in entries.items() if entry.dtype not in UNREADABLE])

@@ -13,11 +13,11 @@ from cloudckpt.errors import (
     ShortReadError,
     UnsupportedOperationError,
 )
-from cloudckpt.storage.buffers import flat_view
 from cloudckpt.storage.failures import Failures
 from cloudckpt.storage.filesystem_errors import classified
 from cloudckpt.storage.filesystem_info import described
 from cloudckpt.storage.filesystem_upload import FilesystemUpload
+from cloudckpt.storage.one_part import put_in_one_part
 from cloudckpt.storage.single_writer import warn_of_single_writer
 from cloudckpt.storage.store import Capabilities, IfAbsent, IfVersion, ObjectInfo, Store
 from cloudckpt.storage.temporaries import is_temporary
@@ -133,10 +133,7 @@ class FilesystemStore(Store):
     def put(
         self, key: str, data: Buffer, condition: WriteCondition, *, crc32c: int, commit_id: str | None = None
     ) -> ObjectInfo:
-        view = flat_view(data)
-        with self.create(key, view.nbytes, condition, commit_id=commit_id) as upload:
-            upload.write(0, [view], crc32c)
-            return upload.complete(crc32c)
+        return put_in_one_part(self, key, data, condition, crc32c=crc32c, commit_id=commit_id)
 
     def create(self, key: str, size: int, condition: WriteCondition, *, commit_id: str | None = None) -> Upload:
         if isinstance(condition, IfVersion):

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from cloudckpt.errors import ObjectChangedError, ObjectNotFoundError, StorageError
 from cloudckpt.storage.failures import Failures
 from cloudckpt.storage.gcs_client import COMMIT_ID, GCSClient, parse_json, parse_resource
-from cloudckpt.storage.gcs_upload import PART_SIZE, GCSResumableUpload, encoded
+from cloudckpt.storage.gcs_upload import PART_SIZE, GCSResumableUpload
 from cloudckpt.storage.http import http_date
+from cloudckpt.storage.http_checksum import encoded
 from cloudckpt.storage.http_range import RANGE_STATUSES, range_header, require_filled, short_read, total_size
 from cloudckpt.storage.single_put import SinglePutUpload
 from cloudckpt.storage.store import Always, Capabilities, IfAbsent, ObjectInfo, Store

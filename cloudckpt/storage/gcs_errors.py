@@ -13,12 +13,11 @@ from cloudckpt.errors import (
     TransientStorageError,
     UploadCorruptedError,
 )
-from cloudckpt.storage.http import retry_after
+from cloudckpt.storage.http import TRANSIENT_STATUSES, retry_after
 
 if TYPE_CHECKING:
     from cloudckpt.storage.http import Response
 
-_TRANSIENT_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 _TRANSIENT_REASONS = frozenset({"backendError", "internalError", "rateLimitExceeded", "userRateLimitExceeded"})
 _SESSION_GONE = (404, 410, 499)
 
@@ -33,7 +32,7 @@ def gcs_error(url: str, response: Response) -> StorageError:
     reason, message = parse_error(response.body)
     status = response.status
     described = " ".join(filter(None, [f"HTTP {status}", reason])) + (f": {message}" if message else "")
-    if status in _TRANSIENT_STATUSES or reason in _TRANSIENT_REASONS:
+    if status in TRANSIENT_STATUSES or reason in _TRANSIENT_REASONS:
         return TransientStorageError(
             f"{url}: the server could not do it now ({described})", path=url, retry_after=retry_after(response.headers)
         )

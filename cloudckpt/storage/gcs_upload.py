@@ -6,7 +6,6 @@ back until the upload is completed, because the server makes the object visible 
 
 from __future__ import annotations
 
-import base64
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -22,16 +21,12 @@ if TYPE_CHECKING:
 
     from cloudckpt.storage.gcs_client import GCSClient
     from cloudckpt.storage.http import Response
+from cloudckpt.storage.http_checksum import encoded
 
 PART_SIZE = 16 << 20
 """Bytes; the server takes multiples of 256 KiB."""
 
 _log = logging.getLogger(__name__)
-
-
-def encoded(crc32c: int) -> str:
-    """A CRC-32C as Cloud Storage has it: big-endian, in base64."""
-    return base64.b64encode(crc32c.to_bytes(4, "big")).decode()
 
 
 class GCSResumableUpload(Upload):

@@ -30,6 +30,9 @@ READ_TIMEOUT = 60.0
 ANSWER_LIMIT = 64 << 20
 """Bytes of an answer that says something about objects; only objects themselves may be larger."""
 
+TRANSIENT_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
+"""What a server answers when the same request may succeed later."""
+
 _PIECE = 1 << 20
 """Bytes that must go out within the read timeout, so that it does not depend on the size of a part."""
 _DEFAULT_PORTS = {"http": 80, "https": 443}

@@ -8,7 +8,6 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from cloudckpt.errors import ObjectChangedError, ObjectNotFoundError, PreconditionFailedError
-from cloudckpt.storage.buffers import flat_view
 from cloudckpt.storage.failures import Failures
 from cloudckpt.storage.local_descriptors import DescriptorCache
 from cloudckpt.storage.local_errors import translated
@@ -17,6 +16,7 @@ from cloudckpt.storage.local_io import read_into, sync
 from cloudckpt.storage.local_network import LOCK_NAME
 from cloudckpt.storage.local_upload import LocalUpload
 from cloudckpt.storage.local_version import described, version_of
+from cloudckpt.storage.one_part import put_in_one_part
 from cloudckpt.storage.store import Capabilities, ObjectInfo, Store
 from cloudckpt.storage.temporaries import is_temporary
 
@@ -100,10 +100,7 @@ class LocalStore(Store):
     def put(
         self, key: str, data: Buffer, condition: WriteCondition, *, crc32c: int, commit_id: str | None = None
     ) -> ObjectInfo:
-        view = flat_view(data)
-        with self.create(key, view.nbytes, condition, commit_id=commit_id) as upload:
-            upload.write(0, [view], crc32c)
-            return upload.complete(crc32c)
+        return put_in_one_part(self, key, data, condition, crc32c=crc32c, commit_id=commit_id)
 
     def create(self, key: str, size: int, condition: WriteCondition, *, commit_id: str | None = None) -> Upload:
         return LocalUpload(key, size, condition, fsync=self._fsync, replaced=self._descriptors.forget)

@@ -6,9 +6,9 @@ import itertools
 import threading
 from typing import TYPE_CHECKING, Any
 
-from crc32c import crc32c as checksum_of
 from fsspec.implementations.memory import MemoryFile
 
+from cloudckpt.checksums import crc32c as checksum_of
 from cloudckpt.errors import (
     ObjectChangedError,
     ObjectNotFoundError,

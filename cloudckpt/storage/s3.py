@@ -12,11 +12,12 @@ from cloudckpt.errors import (
     UnsupportedOperationError,
 )
 from cloudckpt.storage.http import http_date
+from cloudckpt.storage.http_checksum import encoded
 from cloudckpt.storage.http_range import RANGE_STATUSES, range_header, require_filled, short_read, total_size
 from cloudckpt.storage.s3_client import S3Client
 from cloudckpt.storage.s3_delete import delete_all
 from cloudckpt.storage.s3_probe import PROBE_PREFIX, honours_conditions
-from cloudckpt.storage.s3_upload import CHECKSUM, S3MultipartUpload, encoded, part_size_of
+from cloudckpt.storage.s3_upload import CHECKSUM, S3MultipartUpload, part_size_of
 from cloudckpt.storage.s3_xml import parse, parse_list, text
 from cloudckpt.storage.single_put import SinglePutUpload
 from cloudckpt.storage.single_writer import require_absent, warn_of_single_writer

@@ -15,13 +15,12 @@ from cloudckpt.errors import (
     UnsupportedOperationError,
     UploadCorruptedError,
 )
-from cloudckpt.storage.http import retry_after
+from cloudckpt.storage.http import TRANSIENT_STATUSES, retry_after
 from cloudckpt.storage.s3_xml import parse_error
 
 if TYPE_CHECKING:
     from cloudckpt.storage.http import Response
 
-_TRANSIENT_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 _TRANSIENT_CODES = frozenset(
     {
         "ConditionalRequestConflict",  # 409: another conditional write of the key is under way
@@ -88,7 +87,7 @@ def s3_error(method: str, url: str, failure: Failure) -> StorageError:
         failure: what the server said.
     """
     code, status = failure.code, failure.status
-    if status in _TRANSIENT_STATUSES or code in _TRANSIENT_CODES:
+    if status in TRANSIENT_STATUSES or code in _TRANSIENT_CODES:
         return TransientStorageError(
             f"{url}: the server could not do it now ({failure.described})", path=url, retry_after=failure.retry_after
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import logging
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from cloudckpt.errors import (
     UploadCorruptedError,
 )
 from cloudckpt.storage.http import http_date
+from cloudckpt.storage.http_checksum import encoded
 from cloudckpt.storage.s3_errors import Failure, s3_error
 from cloudckpt.storage.s3_xml import UploadedPart, complete_document, is_error, parse, parse_error, text
 from cloudckpt.storage.store import ObjectInfo, Upload
@@ -36,11 +36,6 @@ _log = logging.getLogger(__name__)
 def part_size_of(size: int) -> int:
     """Bytes of a part: 16 MiB, or the whole MiB of which S3's limit of 10,000 parts covers the object."""
     return max(_SMALLEST_PART, -(-size // (_MOST_PARTS * _MIB)) * _MIB)
-
-
-def encoded(crc32c: int) -> str:
-    """A CRC-32C as S3's headers and documents have it: big-endian, in base64."""
-    return base64.b64encode(crc32c.to_bytes(4, "big")).decode()
 
 
 class S3MultipartUpload(Upload):

@@ -11,7 +11,7 @@ import pytest
 from cloudckpt.checkpoint import read as reading
 from cloudckpt.checkpoint.commit import save_tensors
 from cloudckpt.checkpoint.prefix import list_prefix
-from cloudckpt.checkpoint.reader import missing_data, open_checkpoint, read_consistently
+from cloudckpt.checkpoint.reader import open_checkpoint, read_consistently
 from cloudckpt.checkpoint.targets import StringForm
 from cloudckpt.checksums import crc32c
 from cloudckpt.errors import (
@@ -121,7 +121,7 @@ def test_a_missing_data_file_is_named(place: Location) -> None:
     for act in (lambda: open_checkpoint(place).read(["a"]), lambda: read_consistently(place, lambda _: None)):
         with pytest.raises(CheckpointDamagedError, match=r"is not whole: .*data-00000-of-00001' is missing"):
             act()
-    assert missing_data(open_checkpoint(place)) == f"{place.store.url(key)!r} is missing"
+    assert open_checkpoint(place).missing == f"{place.store.url(key)!r} is missing"
 
 
 def test_a_short_data_file_is_named_before_anything_is_read(place: Location) -> None:
