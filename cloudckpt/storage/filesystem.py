@@ -150,6 +150,15 @@ class FilesystemStore(Store):
             path=url,
         )
 
+    def copy(
+        self, source: ObjectInfo, key: str, condition: WriteCondition, *, commit_id: str | None = None
+    ) -> ObjectInfo:
+        """Refuse: a `cp_file` may pass the bytes through the client, and none can be asked for a version."""
+        url = self.url(source.key)
+        raise UnsupportedOperationError(
+            f"{url} can't be copied inside {type(self._filesystem).__name__}: read it and write it anew", path=url
+        )
+
     def delete(self, keys: Iterable[str]) -> None:
         failures = Failures()
         for key in keys:

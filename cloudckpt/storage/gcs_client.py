@@ -52,6 +52,7 @@ class GCSClient:
         expect: Sequence[int] = (200,),
         repeatable: bool = False,
         limit: int | None = ANSWER_LIMIT,
+        rewrite_to: str | None = None,
         about: str | None = None,
     ) -> Response:
         """Send one request about an object, or about all of them.
@@ -66,13 +67,14 @@ class GCSClient:
             expect: the statuses that are no error.
             repeatable: as in `Request`.
             limit: as in `Request`.
+            rewrite_to: the key of this bucket that the object is rewritten to.
             about: the key or prefix for messages, where `key` does not name it.
 
         Raises:
             StorageError: what went wrong, or what the answer means, classified.
         """
         subject = self.url(about if about is not None else key or "")
-        address = self._address(key, dict(query or {}))
+        address = self._address(key, dict(query or {}), rewrite_to)
         authorised = self._authorised(headers or {}, subject)
         answer = self._http.request(Request(method, address, authorised, subject, body, into, repeatable, limit))
         if answer.status not in expect:
@@ -99,16 +101,19 @@ class GCSClient:
         """Close the connections."""
         self._http.close()
 
-    def _address(self, key: str | None, query: dict[str, str]) -> str:
+    def _address(self, key: str | None, query: dict[str, str], rewrite_to: str | None) -> str:
         base: str = self._filesystem.base
         if "uploadType" in query:
             base = f"{base.removesuffix(_API)}upload/{_API}"
         payer = self._filesystem.requester_pays
         if payer:
             query["userProject"] = payer if isinstance(payer, str) else self._filesystem.project
-        path = "" if key is None else "/" + quote(key, safe="")
+        objects = f"b/{quote(self._bucket, safe='')}/o"
+        path = objects if key is None else f"{objects}/{quote(key, safe='')}"
+        if rewrite_to is not None:
+            path += f"/rewriteTo/{objects}/{quote(rewrite_to, safe='')}"
         parameters = f"?{urlencode(query, quote_via=quote)}" if query else ""
-        return f"{base}b/{quote(self._bucket, safe='')}/o{path}{parameters}"
+        return f"{base}{path}{parameters}"
 
     def _authorised(self, headers: Mapping[str, str], subject: str) -> dict[str, str]:
         authorised = dict(headers)

@@ -7,15 +7,16 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from cloudckpt.errors import ObjectChangedError, ObjectNotFoundError, PreconditionFailedError
+from cloudckpt.errors import ObjectNotFoundError, PreconditionFailedError
 from cloudckpt.storage.failures import Failures
+from cloudckpt.storage.local_copy import copy_file
 from cloudckpt.storage.local_descriptors import DescriptorCache
 from cloudckpt.storage.local_errors import translated
 from cloudckpt.storage.local_folder import folder_open, locked, split
 from cloudckpt.storage.local_io import read_into, sync
 from cloudckpt.storage.local_network import LOCK_NAME
 from cloudckpt.storage.local_upload import LocalUpload
-from cloudckpt.storage.local_version import described, version_of
+from cloudckpt.storage.local_version import described, require_version, version_of
 from cloudckpt.storage.one_part import put_in_one_part
 from cloudckpt.storage.store import Capabilities, ObjectInfo, Store
 from cloudckpt.storage.temporaries import is_temporary
@@ -50,7 +51,9 @@ class LocalStore(Store):
             delete_if_version=True,
             atomic_rename=True,
             durable_on_return=self._fsync,
+            server_side_copy=True,
             parallel_upload=True,
+            local_files=True,
         )
 
     def url(self, key: str) -> str:
@@ -76,9 +79,9 @@ class LocalStore(Store):
     def get(self, key: str) -> tuple[bytes, ObjectInfo]:
         with translated(key, reading=True), open(key, "rb", buffering=0) as file:
             info = described(key, os.fstat(file.fileno()))
-            data = bytearray(info.size)
-            read_into(file.fileno(), 0, [memoryview(data)], key)
-        return bytes(data), info
+            data: bytes = file.readall()
+            require_version(key, file.fileno(), info.version)
+        return data, info
 
     def read(self, key: str, offset: int, into: Sequence[memoryview], version: str | None = None) -> None:
         """Fill the buffers from the file: `preadv`, no copy.
@@ -87,14 +90,10 @@ class LocalStore(Store):
         with after others have replaced or deleted it.
         """
         with translated(key, reading=True), self._descriptors.borrow(key, version) as descriptor:
-            status = os.fstat(descriptor)
-            described(key, status)
-            if version is not None and version_of(status) != version:
-                raise ObjectChangedError(
-                    f"{key} was replaced while it was read: found version {version_of(status)}, expected {version}; "
-                    "open it again",
-                    path=key,
-                )
+            if version is None:
+                described(key, os.fstat(descriptor))  # no folder
+            else:
+                require_version(key, descriptor, version)
             read_into(descriptor, offset, into, key)
 
     def put(
@@ -104,6 +103,14 @@ class LocalStore(Store):
 
     def create(self, key: str, size: int, condition: WriteCondition, *, commit_id: str | None = None) -> Upload:
         return LocalUpload(key, size, condition, fsync=self._fsync, replaced=self._descriptors.forget)
+
+    def copy(
+        self, source: ObjectInfo, key: str, condition: WriteCondition, *, commit_id: str | None = None
+    ) -> ObjectInfo:
+        """Copy a file, with no byte moved where the file system has links: `local_copy` says what that means."""
+        info = copy_file(source, key, condition, fsync=self._fsync)
+        self._descriptors.forget(key)
+        return info
 
     def delete(self, keys: Iterable[str]) -> None:
         in_order = sorted(keys, key=split)

@@ -16,6 +16,8 @@ VIEWS_A_CALL = os.sysconf("SC_IOV_MAX")
 BYTES_A_CALL = 1 << 30
 """macOS refuses more than 2 GiB in one call, Linux does less than that."""
 
+_PIECE = 8 << 20
+
 _NOT_POSSIBLE = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.ENOTTY}
 
 
@@ -63,6 +65,44 @@ def _after(views: Sequence[memoryview], done: int) -> list[memoryview]:
             return [view[done:], *views[index + 1 :]]
         done -= view.nbytes
     return []
+
+
+def copy_bytes(source: int, target: int, size: int, path: str) -> None:
+    """Copy that many bytes from the start of one file to the start of another.
+
+    The system does it where it can, and then some file systems share the bytes (btrfs, XFS) or let their server copy
+    them (NFS).
+
+    Args:
+        source: a descriptor to read.
+        target: a descriptor to write.
+        size: bytes.
+        path: of the source, for messages.
+
+    Raises:
+        ShortReadError: the source has fewer.
+    """
+    offset = 0
+    while offset < size and (done := _copied_by_system(source, target, offset, size - offset)):
+        offset += done
+    buffer = memoryview(bytearray(min(_PIECE, size - offset)))
+    while offset < size:
+        piece = buffer[: size - offset]
+        read_into(source, offset, [piece], path)
+        write_from(target, offset, [piece])
+        offset += piece.nbytes
+
+
+def _copied_by_system(source: int, target: int, offset: int, size: int) -> int:
+    """How many bytes the system copied from one file to the other; 0 where it can't, or is at the end."""
+    if not hasattr(os, "copy_file_range"):  # macOS
+        return 0
+    try:
+        return os.copy_file_range(source, target, min(size, BYTES_A_CALL), offset, offset)
+    except OSError as error:
+        if error.errno not in _NOT_POSSIBLE | {errno.EXDEV}:
+            raise
+        return 0
 
 
 def allocate(descriptor: int, size: int) -> None:

@@ -6,7 +6,7 @@ import os
 import stat
 import time
 
-from cloudckpt.errors import ObjectNotFoundError
+from cloudckpt.errors import ObjectChangedError, ObjectNotFoundError
 from cloudckpt.storage.store import ObjectInfo
 
 _TICK = 20_000_000
@@ -30,6 +30,16 @@ def stamp(descriptor: int) -> None:
 def version_of(status: os.stat_result) -> str:
     """The version of a file as its status tells it."""
     return f"{status.st_ino:x}-{status.st_mtime_ns:x}-{status.st_size:x}"
+
+
+def require_version(key: str, descriptor: int, version: str) -> None:
+    """Raise `ObjectChangedError` where the open file is not that version (any more)."""
+    found = version_of(os.fstat(descriptor))
+    if found != version:
+        raise ObjectChangedError(
+            f"{key} was replaced or changed: found version {found}, expected {version}; open its checkpoint again",
+            path=key,
+        )
 
 
 def described(key: str, status: os.stat_result) -> ObjectInfo:

@@ -52,6 +52,7 @@ class MemoryStore(Store):
             replace_if_version=True,
             delete_if_version=True,
             atomic_rename=True,
+            server_side_copy=True,
             upload_checksum=True,
             parallel_upload=True,
         )
@@ -69,6 +70,15 @@ class MemoryStore(Store):
         except KeyError:
             raise ObjectNotFoundError(f"{self.url(key)}: there is no such object", path=self.url(key)) from None
 
+    def _versioned(self, key: str, version: str | None) -> Any:
+        """The file, which must be that version where one is given."""
+        file = self._file(key)
+        found = _described(key, file).version
+        if version is not None and found != version:
+            url = self.url(key)
+            raise ObjectChangedError(f"{url} was replaced: found {found}, expected {version}", path=url)
+        return file
+
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         with _lock:
             keys = [path[1:] for path in self._filesystem.store]
@@ -82,19 +92,15 @@ class MemoryStore(Store):
             return file.getvalue(), _described(key, file)
 
     def read(self, key: str, offset: int, into: Sequence[memoryview], version: str | None = None) -> None:
-        url = self.url(key)
-        with _lock:
-            file = self._file(key)
-            found = _described(key, file)
-            if version is not None and found.version != version:
-                raise ObjectChangedError(f"{url} was replaced: found {found.version}, expected {version}", path=url)
-            with file.getbuffer() as data:
-                for view in into:
-                    piece = data[offset : offset + view.nbytes]
-                    view[: piece.nbytes] = piece
-                    offset += view.nbytes
-        if offset > found.size:
-            raise ShortReadError(f"{url} ends at byte {found.size}, expected {offset} bytes or more", path=url)
+        with _lock, self._versioned(key, version).getbuffer() as data:
+            for view in into:
+                piece = data[offset : offset + view.nbytes]
+                view[: piece.nbytes] = piece
+                offset += view.nbytes
+            size = data.nbytes
+        if offset > size:
+            url = self.url(key)
+            raise ShortReadError(f"{url} ends at byte {size}, expected {offset} bytes or more", path=url)
 
     def put(
         self, key: str, data: Buffer, condition: WriteCondition, *, crc32c: int, commit_id: str | None = None
@@ -114,6 +120,9 @@ class MemoryStore(Store):
                 f"{crc32c:#010x}",
                 path=self.url(key),
             )
+        return self._store(key, data, condition, commit_id)
+
+    def _store(self, key: str, data: bytes | bytearray, condition: WriteCondition, commit_id: str | None) -> ObjectInfo:
         with _lock:
             self._check(key, condition)
             file = MemoryFile(self._filesystem, f"/{key}", data)
@@ -134,6 +143,13 @@ class MemoryStore(Store):
                 f"{self.url(key)} was not written: found version {found}, expected {condition.version}",
                 path=self.url(key),
             )
+
+    def copy(
+        self, source: ObjectInfo, key: str, condition: WriteCondition, *, commit_id: str | None = None
+    ) -> ObjectInfo:
+        with _lock:
+            data = self._versioned(source.key, source.version).getvalue()
+            return self._store(key, data, condition, commit_id)
 
     def delete(self, keys: Iterable[str]) -> None:
         with _lock:

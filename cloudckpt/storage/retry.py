@@ -100,6 +100,14 @@ class RetryingStore(Store):
         )
         return _RetryingUpload(self, upload, key, condition, written_as)
 
+    def copy(
+        self, source: ObjectInfo, key: str, condition: WriteCondition, *, commit_id: str | None = None
+    ) -> ObjectInfo:
+        written_as = commit_id or uuid.uuid4().hex
+        return self.write_on_condition(
+            key, condition, written_as, lambda: self._store.copy(source, key, condition, commit_id=written_as)
+        )
+
     def delete(self, keys: Iterable[str]) -> None:
         doomed = list(keys)
         what = f"delete {self.url(doomed[0])} and {len(doomed) - 1} more" if doomed else "delete nothing"

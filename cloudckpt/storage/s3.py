@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cloudckpt.errors import (
     PermissionDeniedError,
     StorageError,
-    TransientStorageError,
     UnsupportedOperationError,
 )
 from cloudckpt.storage.http import http_date
 from cloudckpt.storage.http_checksum import encoded
 from cloudckpt.storage.http_range import RANGE_STATUSES, range_header, require_filled, short_read, total_size
 from cloudckpt.storage.s3_client import S3Client
+from cloudckpt.storage.s3_copy import S3Copy
 from cloudckpt.storage.s3_delete import delete_all
+from cloudckpt.storage.s3_multipart import CHECKSUM, part_size_of
 from cloudckpt.storage.s3_probe import PROBE_PREFIX, honours_conditions
-from cloudckpt.storage.s3_upload import CHECKSUM, S3MultipartUpload, part_size_of
-from cloudckpt.storage.s3_xml import parse, parse_list, text
+from cloudckpt.storage.s3_upload import S3MultipartUpload
+from cloudckpt.storage.s3_xml import parse_list
 from cloudckpt.storage.single_put import SinglePutUpload
 from cloudckpt.storage.single_writer import require_absent, warn_of_single_writer
 from cloudckpt.storage.store import Always, Capabilities, IfAbsent, IfVersion, ObjectInfo, Store
@@ -57,6 +59,7 @@ class S3Store(Store):
             create_if_absent=conditional,
             replace_if_version=conditional,
             durable_on_return=True,
+            server_side_copy=True,
             upload_checksum=True,
             parallel_upload=True,
         )
@@ -113,14 +116,19 @@ class S3Store(Store):
         conditions = self._conditions(key, condition)
         if size <= part_size_of(size):
             return SinglePutUpload(self.url(key), part_size_of(size), partial(self._put, key, conditions, commit_id))
-        headers = {"x-amz-checksum-algorithm": "CRC32C", "x-amz-checksum-type": "FULL_OBJECT"}
-        answer = self._client.request("POST", key, {"uploads": ""}, self._write_headers(commit_id) | headers)
-        try:
-            upload_id = text(parse(answer.body), "UploadId")
-        except ValueError as error:
-            url = self.url(key)
-            raise TransientStorageError(f"{url}: the answer to its upload can't be read: {error}", path=url) from error
-        return S3MultipartUpload(self._client, key, upload_id, size=size, conditions=conditions, commit_id=commit_id)
+        headers = self._write_headers(commit_id)
+        return S3MultipartUpload(self._client, key, size, headers=headers, conditions=conditions, commit_id=commit_id)
+
+    def copy(
+        self, source: ObjectInfo, key: str, condition: WriteCondition, *, commit_id: str | None = None
+    ) -> ObjectInfo:
+        conditions = self._conditions(key, condition)
+        if not source.size:  # there is no part of it to copy
+            self.read(source.key, 0, [], source.version)
+            return self._put(key, conditions, commit_id, [], 0)
+        headers = self._write_headers(commit_id)
+        info = S3Copy(self._client, source, key, headers, conditions).run()
+        return replace(info, commit_id=commit_id)
 
     def delete(self, keys: Iterable[str]) -> None:
         delete_all(self._client, list(keys))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from cloudckpt.storage.http import ANSWER_LIMIT, CONNECT_TIMEOUT, READ_TIMEOUT, HttpClient, Request, tls_context
 from cloudckpt.storage.s3_access import resolve
@@ -34,6 +35,10 @@ class S3Client:
     def url(self, key: str) -> str:
         """The key's URL for messages."""
         return f"s3://{self._bucket}/{key}"
+
+    def copy_source(self, key: str) -> str:
+        """The key as the header x-amz-copy-source has it."""
+        return f"/{self._bucket}/{quote(key, safe='/-_.~')}"
 
     @property
     def access(self) -> S3Access:

@@ -16,9 +16,11 @@ from cloudckpt.errors import (
     UploadCorruptedError,
 )
 from cloudckpt.storage.http import TRANSIENT_STATUSES, retry_after
-from cloudckpt.storage.s3_xml import parse_error
+from cloudckpt.storage.s3_xml import is_error, parse, parse_error
 
 if TYPE_CHECKING:
+    from xml.etree import ElementTree as ET
+
     from cloudckpt.storage.http import Response
 
 _TRANSIENT_CODES = frozenset(
@@ -76,6 +78,26 @@ class Failure:
         """As a person reads it, such as `HTTP 403 AccessDenied: Access Denied.`."""
         status = f"HTTP {self.status}" if self.status else "the server"
         return " ".join(filter(None, [status, self.code])) + (f": {self.message}" if self.message else "")
+
+
+def result_of(method: str, url: str, response: Response) -> ET.Element:
+    """The document of an answer of status 200, which may still be an error: S3 sends its 200 first for what takes long.
+
+    Args:
+        method: of the request.
+        url: the object's, for the message.
+        response: the answer.
+
+    Raises:
+        StorageError: what the server said; a `TransientStorageError` where it can't be read.
+    """
+    try:
+        result = parse(response.body)
+    except ValueError as error:
+        raise TransientStorageError(f"{url}: the server's answer can't be read: {error}", path=url) from error
+    if is_error(result):
+        raise s3_error(method, url, Failure(0, *parse_error(response.body)))
+    return result
 
 
 def s3_error(method: str, url: str, failure: Failure) -> StorageError:

@@ -30,6 +30,7 @@ class UploadedPart:
 
     etag: str
     checksum: str
+    """Its CRC-32C, as headers have it; empty where the upload keeps none."""
 
 
 def parse(document: bytes) -> ET.Element:
@@ -70,16 +71,23 @@ def bucket_region(document: bytes) -> str | None:
 
 def is_error(root: ET.Element) -> bool:
     """Whether a document tells of an error: CompleteMultipartUpload may say so after a status of 200."""
-    return root.tag.rpartition("}")[2] == "Error"
+    return _name(root) == "Error"
+
+
+def _name(element: ET.Element) -> str:
+    """The element's name, whatever its namespace."""
+    return element.tag.rpartition("}")[2]
 
 
 def parse_list(document: bytes) -> ListPage:
     """Read a ListObjectsV2 answer that was asked for with encoding-type=url.
 
     Raises:
-        ValueError: it is not one.
+        ValueError: it is not one, or leads nowhere.
     """
     root = parse(document)
+    if _name(root) != "ListBucketResult":
+        raise ValueError(f"it is {_name(root)!r}, not a listing")
     decode = unquote_plus if text(root, "EncodingType") == "url" else str
     objects = [
         ObjectInfo(
@@ -90,18 +98,27 @@ def parse_list(document: bytes) -> ListPage:
         )
         for entry in root.iterfind("{*}Contents")
     ]
-    more = text(root, "IsTruncated") == "true"
-    return ListPage(objects, text(root, "NextContinuationToken") or None if more else None)
+    next_token = text(root, "NextContinuationToken") or None
+    if text(root, "IsTruncated") != "true":
+        next_token = None
+    elif next_token is None:
+        # An older server took it for a ListObjects of version 1; a listing that ends early must not look whole.
+        raise ValueError("there is more, and it does not say where it goes on")
+    return ListPage(objects, next_token)
 
 
 def parse_delete(document: bytes) -> dict[str, tuple[str, str]]:
-    """Read a DeleteObjects answer: the code and the message for each key that was not deleted."""
+    """Read a DeleteObjects answer: the code and the message for each key that was not deleted.
+
+    Raises:
+        ValueError: it is not one.
+    """
     if not document.strip():
         return {}
-    return {
-        text(entry, "Key"): (text(entry, "Code"), text(entry, "Message"))
-        for entry in parse(document).iterfind("{*}Error")
-    }
+    root = parse(document)
+    if is_error(root):
+        raise ValueError(f"it tells of {text(root, 'Code')} and of no key")
+    return {text(entry, "Key"): (text(entry, "Code"), text(entry, "Message")) for entry in root.iterfind("{*}Error")}
 
 
 def delete_document(keys: Iterable[str]) -> bytes:
@@ -120,7 +137,8 @@ def complete_document(parts: Mapping[int, UploadedPart]) -> bytes:
         part = ET.SubElement(root, "Part")
         ET.SubElement(part, "PartNumber").text = str(number)
         ET.SubElement(part, "ETag").text = parts[number].etag
-        ET.SubElement(part, "ChecksumCRC32C").text = parts[number].checksum
+        if parts[number].checksum:
+            ET.SubElement(part, "ChecksumCRC32C").text = parts[number].checksum
     return bytes(ET.tostring(root, encoding="utf-8"))
 
 

@@ -1,4 +1,4 @@
-"""What a store is: nine operations, and the truth about how much they promise.
+"""What a store is: ten operations, and the truth about how much they promise.
 
 A store is one bucket, one local disk or one fsspec filesystem. Its keys are strings with "/" between folders, without
 a leading "/" on buckets and absolute on local disks. It knows no checkpoint format; the layer above knows no server.
@@ -37,6 +37,8 @@ class Capabilities:
     """A checksum of ours is compared with the bytes that arrived before an upload counts."""
     parallel_upload: bool = False
     """The parts of one upload may be written side by side and in any order."""
+    local_files: bool = False
+    """An object is a file of this machine, `url(key)` its path: whoever reads may open it, and map it into memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +218,29 @@ class Store(ABC):
 
         Raises:
             UnsupportedOperationError: the store can't check this condition atomically.
+        """
+
+    @abstractmethod
+    def copy(
+        self, source: ObjectInfo, key: str, condition: WriteCondition, *, commit_id: str | None = None
+    ) -> ObjectInfo:
+        """Make an object of the bytes of another one of this store, without passing them through the client.
+
+        Readers of `key` see what was there before or the whole copy, nothing between; it outlives its source. A copy
+        carries no commit id of its source, and has the time at which it was made.
+
+        Args:
+            source: the object to copy, as the store described it: exactly that version, of that size.
+            key: the new object; folders on the way are made where folders exist.
+            condition: what must hold of the object that is there.
+            commit_id: as for `put`.
+
+        Raises:
+            ObjectNotFoundError: the source is not there (any more).
+            ObjectChangedError: the source is another version; nothing was written.
+            PreconditionFailedError: the condition does not hold; nothing was written.
+            UnsupportedOperationError: not `Capabilities.server_side_copy`, or the store can't check this condition
+                atomically.
         """
 
     @abstractmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cloudckpt.testing.contract_copies import CopyContract
 from cloudckpt.testing.contract_deletes import DeleteContract
 from cloudckpt.testing.contract_lists import ListContract
 from cloudckpt.testing.contract_places import PlaceContract
@@ -12,7 +13,7 @@ from cloudckpt.testing.contract_writes import WriteContract
 
 
 class StoreContract(
-    WriteContract, UploadContract, ReadContract, ListContract, DeleteContract, PlaceContract, RaceContract
+    WriteContract, UploadContract, CopyContract, ReadContract, ListContract, DeleteContract, PlaceContract, RaceContract
 ):
     """Every operation of a `Store`, every condition, and the truth of its `Capabilities`.
 

@@ -62,7 +62,7 @@ class ReadContract(ContractFixtures):
         with pytest.raises(ObjectChangedError):
             read(store, key, 0, 5, version)
 
-    def test_what_is_not_there_is_not_found(self, store: Store, key: str) -> None:
+    def test_a_range_of_what_is_not_there(self, store: Store, key: str) -> None:
         with pytest.raises(ObjectNotFoundError):
             read(store, key, 0, 1)
         version = put(store, key, b"x").version

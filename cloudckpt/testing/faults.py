@@ -26,7 +26,7 @@ class Crash(BaseException):
 class FaultyStore(Store):
     """A store that works as another one until its N-th operation.
 
-    Counted are `stat`, `list`, `get`, `read`, `put`, `create`, each part (`write`), `complete`, `delete` and
+    Counted are `stat`, `list`, `get`, `read`, `put`, `create`, each part (`write`), `complete`, `copy`, `delete` and
     `delete_if_version`; not `url`, `capabilities`, `abort` and `close`. With `forever` the store is dead from then on:
     nothing reaches the inner one any more, `abort` included, as when the process was killed or the network is gone.
 
@@ -34,7 +34,8 @@ class FaultyStore(Store):
         inner: the store that does the work.
         fail_at: the number of the operation that fails, from 1; 0 for none, to count them.
         mode: "before" it takes effect; "after" it took effect, so that only the answer is lost; "during": reads and
-            listings give half, deletions delete half, a `put` leaves an upload that was begun, others as "before".
+            listings give half, deletions delete half, a `put` or a `copy` leaves an upload that was begun, others as
+            "before".
         forever: whether all operations after it fail, too.
         error: what is raised; by default a `TransientStorageError`. `Crash()` is the death of the process.
 
@@ -134,6 +135,15 @@ class FaultyStore(Store):
         with self.operation("create", key):
             upload = self._inner.create(key, size, condition, commit_id=commit_id)
             return _FaultyUpload(self, upload, key)
+
+    def copy(
+        self, source: ObjectInfo, key: str, condition: WriteCondition, *, commit_id: str | None = None
+    ) -> ObjectInfo:
+        def half() -> None:
+            self._inner.create(key, source.size, condition, commit_id=commit_id)
+
+        with self.operation("copy", key, half):
+            return self._inner.copy(source, key, condition, commit_id=commit_id)
 
     def delete(self, keys: Iterable[str]) -> None:
         doomed = [*keys]

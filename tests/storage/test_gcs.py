@@ -196,12 +196,14 @@ def test_a_read_that_is_not_filled(script, error):
 
 
 def test_all_keys_are_tried_before_a_failure_is_raised():
-    with (
-        scripted_server(failing(403), failing(404), Answer(204)) as server,
-        gcs_store(server) as store,
-        pytest.raises(PermissionDeniedError, match="/a: "),
-    ):
-        store.delete(["a", "gone", "b"])
+    def answer(seen):
+        return {"a": failing(403), "gone": failing(404)}.get(seen.path.rpartition("/")[2], Answer(204))
+
+    others = [f"b{number}" for number in range(50)]
+    with scripted_server(by=answer) as server, gcs_store(server) as store:
+        with pytest.raises(PermissionDeniedError, match="/a: "):
+            store.delete(["a", "gone", *others])
+        assert sorted(seen.path.rpartition("/")[2] for seen in server.seen) == sorted(["a", "gone", *others])
 
 
 def test_a_version_is_deleted_on_its_condition():

@@ -23,6 +23,7 @@ from cloudckpt.errors import (
     StorageError,
     UnsupportedOperationError,
 )
+from cloudckpt.storage import local
 from cloudckpt.storage.local import LocalStore
 from cloudckpt.storage.store import Always, IfAbsent, IfVersion
 
@@ -340,6 +341,20 @@ def test_descriptors_are_bounded_and_closed(tmp_path):
     assert before < open_files() < before + 100
     store.close()
     assert open_files() == before
+
+
+def test_what_is_written_into_while_it_is_got_is_no_version(store, key, monkeypatch):
+    put(store, key, b"12345")
+
+    def described_before_it_grew(key, status):
+        with open(key, "ab") as file:
+            file.write(b"6")
+        return described(key, status)
+
+    described = local.described
+    monkeypatch.setattr(local, "described", described_before_it_grew)
+    with pytest.raises(ObjectChangedError):
+        store.get(key)
 
 
 def test_a_short_file_says_what_is_missing(store, key):

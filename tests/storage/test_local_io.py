@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 import pytest
 
 from cloudckpt.errors import ShortReadError
 from cloudckpt.storage import local_io
-from cloudckpt.storage.local_io import read_into, write_from
+from cloudckpt.storage.local_io import copy_bytes, read_into, write_from
 
 
 @pytest.fixture(params=["whole", "three views a call", "seven bytes a call", "the system does half"])
@@ -45,6 +46,52 @@ def test_all_is_written_and_read_whatever_the_system_does_at_once(tmp_path):
             read_into(descriptor, 6, [memoryview(bytearray(len(whole)))], "file")
     finally:
         os.close(descriptor)
+
+
+@pytest.fixture(params=["at once", "in pieces", "half way", "not at all", "without the call"])
+def copying(request, monkeypatch):
+    """How much of a copy the system does itself."""
+    system = getattr(os, "copy_file_range", None)
+    calls = iter(range(1000))
+
+    def some(source, target, count, *offsets):
+        if request.param == "not at all" or (request.param == "half way" and next(calls)):
+            raise OSError(errno.EXDEV, "scripted")
+        return system(source, target, min(count, 1000), *offsets)
+
+    if system is None and request.param in ("at once", "in pieces", "half way"):
+        pytest.skip("this system can't copy ranges of files")
+    if request.param == "without the call":
+        monkeypatch.delattr(os, "copy_file_range", raising=False)
+    elif request.param != "at once":
+        monkeypatch.setattr(os, "copy_file_range", some, raising=False)
+
+
+@pytest.mark.usefixtures("copying")
+@pytest.mark.parametrize("size", [0, 1, 1000, 10_001])
+def test_a_copy_is_whole_however_much_of_it_the_system_does(tmp_path, monkeypatch, size):
+    monkeypatch.setattr(local_io, "_PIECE", 700)
+    data = bytes(index * 7 % 256 for index in range(size))
+    (tmp_path / "source").write_bytes(data)
+    with open(tmp_path / "source", "rb") as source, open(tmp_path / "copy", "wb") as copy:
+        copy_bytes(source.fileno(), copy.fileno(), size, "source")
+        with pytest.raises(ShortReadError, match="source"):
+            copy_bytes(source.fileno(), copy.fileno(), size + 1, "source")
+    assert (tmp_path / "copy").read_bytes() == data
+
+
+def test_a_copy_to_a_full_disk_fails(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "scripted")
+
+    monkeypatch.setattr(os, "copy_file_range", full, raising=False)
+    (tmp_path / "source").write_bytes(b"data")
+    with (
+        open(tmp_path / "source", "rb") as source,
+        open(tmp_path / "copy", "wb") as copy,
+        pytest.raises(OSError, match="scripted"),
+    ):
+        copy_bytes(source.fileno(), copy.fileno(), 4, "source")
 
 
 def test_more_views_than_one_call_takes(tmp_path):

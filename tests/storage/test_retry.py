@@ -66,6 +66,10 @@ class ScriptedStore(MemoryStore):
         upload = self.run("create", lambda: parent.create(key, size, condition, commit_id=commit_id))
         return ScriptedUpload(self, upload)
 
+    def copy(self, source, key, condition, *, commit_id=None):
+        parent = super()
+        return self.run("copy", lambda: parent.copy(source, key, condition, commit_id=commit_id))
+
     def delete(self, keys):
         return self.run("delete", lambda: super(ScriptedStore, self).delete(keys))
 
@@ -217,7 +221,9 @@ def test_each_retry_is_logged(store, inner, key, caplog):
     assert f"get memory://{key} failed (attempt 2)" in caplog.text
 
 
-@pytest.mark.parametrize("operation", ["create", "write", "complete", "delete", "delete_if_version", "read", "put"])
+@pytest.mark.parametrize(
+    "operation", ["create", "write", "complete", "copy", "delete", "delete_if_version", "read", "put"]
+)
 def test_every_operation_is_tried_again(store, inner, key, operation):
     inner.script = {operation: [refused()]}
     put(store, key, b"old")
@@ -225,8 +231,9 @@ def test_every_operation_is_tried_again(store, inner, key, operation):
     buffer = bytearray(3)
     store.read(key, 0, [memoryview(buffer)])
     assert buffer == b"new"
+    store.copy(store.stat(key), f"{key}-copy", IfAbsent())
     store.delete_if_version(key, store.stat(key).version)
-    store.delete([key])
+    store.delete([key, f"{key}-copy"])
     assert inner.calls.count(operation) == 2
     assert inner.script == {operation: []}
 
@@ -274,16 +281,53 @@ def test_a_listing_is_lazy_and_ends_once(store, inner, key):
     assert list(listing) == []
 
 
+def copy_of(store, key, data, condition=ALWAYS):
+    source = put(store, f"{key}-source", data)
+    return store.copy(source, key, condition)
+
+
 def test_a_write_carries_a_random_commit_id(store, key):
     first = put(store, key, b"x").commit_id
     second = put(store, key, b"x").commit_id
     third = upload(store, key, b"x").commit_id
-    assert len({first, second, third}) == 3
-    assert {len(first), len(second), len(third)} == {32}
+    fourth = copy_of(store, key, b"x").commit_id
+    assert len({first, second, third, fourth}) == 4
+    assert {len(first), len(second), len(third), len(fourth)} == {32}
     assert put(store, key, b"x", commit_id="mine").commit_id == "mine"
 
 
 # What follows is P8: a lost response is not a failure.
+
+
+@pytest.mark.parametrize("condition", ["absent", "version"])
+def test_a_lost_success_of_a_copy_is_recognised(store, inner, key, condition):
+    demanded = IfAbsent() if condition == "absent" else IfVersion(put(store, key, b"old").version)
+    inner.script = {"copy": [LostAnswerError("reset")]}
+    assert copy_of(store, key, b"mine", demanded) == store.stat(key)
+    assert inner.calls.count("copy") == 2
+
+
+@pytest.mark.parametrize("condition", [ALWAYS, IfAbsent()])
+def test_a_copy_whose_source_was_deleted_after_its_lost_success(store, inner, key, condition):
+    source = put(store, f"{key}-source", b"mine")
+    run = inner.run
+
+    def delete_source(name, operation):
+        if name == "copy" and inner.calls.count("copy") == 1:
+            MemoryStore.delete(inner, [source.key])
+        return run(name, operation)
+
+    inner.run = delete_source
+    inner.script = {"copy": [LostAnswerError("reset")]}
+    assert store.copy(source, key, condition) == store.stat(key)
+
+
+def test_a_source_that_is_not_there_is_not_waited_for(store, inner, clock, key):
+    source = put(store, f"{key}-source", b"mine")
+    store.delete([source.key])
+    with pytest.raises(ObjectNotFoundError):
+        store.copy(source, key, IfAbsent())
+    assert (inner.calls.count("copy"), clock.waits) == (1, [])
 
 
 @pytest.mark.parametrize("write", [put, upload])

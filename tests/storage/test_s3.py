@@ -251,7 +251,16 @@ def test_a_listing_hides_probes():
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"<html>", b"<!DOCTYPE x [<!ENTITY a 'b'>]><ListBucketResult/>", listing(("k", "many", "e")).body]
+    "body",
+    [
+        b"",
+        b"<html>",
+        b"<html><body>It works!</body></html>",
+        error_document("InternalError"),
+        b"<!DOCTYPE x [<!ENTITY a 'b'>]><ListBucketResult/>",
+        listing(("k", "many", "e")).body,
+        b"<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>",
+    ],
 )
 def test_a_listing_that_is_none(body):
     with (
@@ -335,9 +344,10 @@ def test_a_server_without_batches_gets_single_deletions(status):
         assert [seen.method for seen in server.seen] == ["POST", "DELETE", "DELETE"]
 
 
-def test_an_answer_to_a_deletion_that_is_none_may_be_asked_for_again():
+@pytest.mark.parametrize("body", [b"<html>", error_document("InternalError")])
+def test_an_answer_to_a_deletion_that_is_none_may_be_asked_for_again(body):
     with (
-        scripted_server(Answer(body=b"<html>")) as server,
+        scripted_server(Answer(body=body)) as server,
         s3_store(server) as store,
         pytest.raises(TransientStorageError),
     ):

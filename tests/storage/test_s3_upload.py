@@ -21,7 +21,7 @@ from cloudckpt.errors import (
     UploadCorruptedError,
 )
 from cloudckpt.storage.s3 import S3Store
-from cloudckpt.storage.s3_upload import part_size_of
+from cloudckpt.storage.s3_multipart import part_size_of
 from cloudckpt.storage.store import Always, IfAbsent
 from tests.storage.scripted_server import Answer, scripted_server
 from tests.storage.test_s3 import error_document, failing, s3_store

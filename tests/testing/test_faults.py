@@ -22,8 +22,9 @@ def work(store, folder):
     list(store.list(f"{folder}/"))
     store.get(key)
     store.read(key, 0, [memoryview(bytearray(2)), memoryview(bytearray(2))], version)
+    store.copy(store.stat(key), f"{key}-copy", Always())
     store.delete_if_version(key, version)
-    store.delete([key])
+    store.delete([key, f"{key}-copy"])
 
 
 OPERATIONS = [
@@ -35,6 +36,8 @@ OPERATIONS = [
     "list ",
     "get object",
     "read object",
+    "stat object",
+    "copy object-copy",
     "delete_if_version object",
     "delete object",
 ]
@@ -102,6 +105,14 @@ def test_a_put_that_dies_half_way_leaves_an_unfinished_upload_behind(inner, tmp_
         FaultyStore(inner, 1, "during").put(f"{tmp_path}/object", b"x", Always(), crc32c=crc32c(b"x"))
     assert list(inner.list(f"{tmp_path}/")) == []
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_copy_that_dies_half_way_leaves_an_unfinished_upload_behind(inner, tmp_path):
+    source = inner.put(f"{tmp_path}/object", b"x", Always(), crc32c=crc32c(b"x"))
+    with pytest.raises(StorageError):
+        FaultyStore(inner, 1, "during").copy(source, f"{tmp_path}/copy", Always())
+    assert [info.key for info in inner.list(f"{tmp_path}/")] == [source.key]
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_a_crash_is_caught_by_nobody_and_cleans_nothing_up(inner, tmp_path):
