@@ -10,14 +10,16 @@ both ends of the algorithm cancel.
 from __future__ import annotations
 
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, overload
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import numpy as np
+    from numpy.typing import NDArray
     from typing_extensions import Buffer
 
-__all__ = ["combine", "crc32c", "mask", "unmask"]
+__all__ = ["combine", "crc32c", "crc32c_function", "mask", "unmask"]
 
 _POLYNOMIAL = 0x82F63B78
 _ONE = 0x80000000
@@ -34,12 +36,12 @@ def crc32c(data: Buffer, value: int = 0) -> int:
         data: C-contiguous, of any item type that the buffer protocol knows (ml_dtypes' are none: view them as uint8).
         value: the CRC-32C of the bytes before, 0 if there are none.
     """
-    crc: int = _implementation()(data, value)
-    return crc
+    return crc32c_function()(data, value)
 
 
 @cache
-def _implementation() -> Callable[[Buffer, int], int]:
+def crc32c_function() -> Callable[..., int]:
+    """What `crc32c` calls, for loops over many small buffers."""
     # The package looks up its own version when it is imported, which takes as long as all of ours.
     from crc32c import crc32c as implementation  # noqa: PLC0415
 
@@ -57,14 +59,25 @@ def combine(crc_a: int, crc_b: int, length_b: int) -> int:
     return _multiply(crc_a, _shift(length_b)) ^ crc_b if crc_a else crc_b
 
 
-def mask(crc: int) -> int:
-    """What TensorFlow stores in place of a CRC, as the CRC of data that holds CRCs is weak (core/lib/hash/crc32c.h)."""
+@overload
+def mask(crc: int) -> int: ...
+@overload
+def mask(crc: NDArray[np.uint32]) -> NDArray[np.uint32]: ...
+def mask(crc: Any) -> Any:
+    """What TensorFlow stores in place of a CRC, as the CRC of data that holds CRCs is weak (core/lib/hash/crc32c.h).
+
+    Of one, or of an array of them.
+    """
     rotated = (crc >> 15) | (crc << 17)
     return (rotated + _MASK_DELTA) & _UINT32
 
 
-def unmask(masked: int) -> int:
-    """The CRC that was masked."""
+@overload
+def unmask(masked: int) -> int: ...
+@overload
+def unmask(masked: NDArray[np.uint32]) -> NDArray[np.uint32]: ...
+def unmask(masked: Any) -> Any:
+    """The CRC that was masked, or an array of them."""
     rotated = (masked - _MASK_DELTA) & _UINT32
     return ((rotated >> 17) | (rotated << 15)) & _UINT32
 

@@ -8,7 +8,8 @@
     ├── CheckpointDamagedError   (OSError)            it is there and not whole: fall back to an older one
     │   └── ChecksumMismatchError                     its bytes are not those that were written
     ├── CheckpointVersionError   (ValueError)         a newer program wrote it: upgrade cloudckpt
-    ├── TensorNotFoundError      (KeyError)           the checkpoint has no tensor of that name
+    ├── TensorNotFoundError      (KeyError)           the checkpoint has no tensor, or no slice, of that name
+    ├── InvalidArgumentError     (ValueError)         the arguments don't fit each other, or the checkpoint
     ├── StructureError           (ValueError)         the tree and the checkpoint don't fit together
     ├── StateFileError           (OSError)            the `checkpoint` state file can't be read
     ├── CommitError              (OSError)            this save is not the prefix's checkpoint
@@ -40,6 +41,7 @@ __all__ = [
     "CommitConflictError",
     "CommitError",
     "CommitUnknownError",
+    "InvalidArgumentError",
     "ObjectChangedError",
     "ObjectNotFoundError",
     "PermissionDeniedError",
@@ -110,7 +112,11 @@ class CheckpointVersionError(CloudckptError, ValueError):
 
 
 class TensorNotFoundError(CloudckptError, KeyError):
-    """The checkpoint holds no tensor of that name."""
+    """The checkpoint holds no tensor of that name, or not all elements of the slice that was asked for."""
+
+
+class InvalidArgumentError(CloudckptError, ValueError):
+    """Arguments don't fit together (lengths, a slice spec), or don't fit what the checkpoint holds (dtype, shape)."""
 
 
 class StructureError(CloudckptError, ValueError):

@@ -53,9 +53,8 @@ class BlockBuilder:
             shared = 0
         else:
             shared = shared_prefix_length(self._last_key, key)
-        for number in (shared, len(key) - shared, len(value)):
-            self._entries += encode_varint(number)
-        self._entries += key[shared:]
+        unshared = key[shared:]
+        self._entries += encode_varint(shared) + encode_varint(len(unshared)) + encode_varint(len(value)) + unshared
         self._entries += value
         self._since_restart += 1
         self._last_key = key
@@ -94,9 +93,14 @@ def _decode_entries(data: bytes) -> list[tuple[bytes, bytes]]:
     position = 0
     room = _KEY_GROWTH * len(data)
     while position < len(data):
-        shared, position = decode_varint(data, position)
-        unshared, position = decode_varint(data, position)
-        value_size, position = decode_varint(data, position)
+        numbers = data[position : position + 3]
+        if len(numbers) == 3 and numbers.isascii():  # each takes one byte, as nearly always
+            shared, unshared, value_size = numbers
+            position += 3
+        else:
+            shared, position = decode_varint(data, position)
+            unshared, position = decode_varint(data, position)
+            value_size, position = decode_varint(data, position)
         value_start = position + unshared
         value_end = value_start + value_size
         if shared > len(key) or value_end > len(data):
@@ -112,7 +116,7 @@ def _decode_entries(data: bytes) -> list[tuple[bytes, bytes]]:
 
 def shared_prefix_length(a: bytes, b: bytes) -> int:
     """How many bytes at the beginning of both are the same."""
-    length = min(len(a), len(b))
-    # As big-endian numbers, what is equal at the front cancels out: no loop over the bytes is needed.
-    difference = int.from_bytes(a[:length], "big") ^ int.from_bytes(b[:length], "big")
-    return length - (difference.bit_length() + 7) // 8
+    # As little-endian numbers, their lowest bit that differs is in the first byte that differs: no loop is needed.
+    difference = int.from_bytes(a, "little") ^ int.from_bytes(b, "little")
+    lowest = difference & -difference
+    return min(len(a), len(b), (lowest.bit_length() - 1) // 8) if difference else min(len(a), len(b))

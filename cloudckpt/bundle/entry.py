@@ -6,20 +6,22 @@ Sources: core/protobuf/tensor_bundle.proto and core/util/tensor_bundle/tensor_bu
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from google.protobuf.message import DecodeError
 
 from cloudckpt.bundle.entry_checks import check_entry, check_header, damaged_entry
-from cloudckpt.checksums import mask, unmask
+from cloudckpt.bundle.entry_encoding import encode_entry
+from cloudckpt.bundle.slice_proto import decode_slice
+from cloudckpt.checksums import unmask
 from cloudckpt.descriptors import message_class
 from cloudckpt.errors import CheckpointDamagedError
 from cloudckpt.variables.dtypes import DataType
 
-__all__ = ["BundleEntry", "BundleHeader", "TensorSlice"]
+if TYPE_CHECKING:
+    from cloudckpt.variables.tensor_slice import TensorSlice
 
-TensorSlice = tuple[tuple[int, int | None], ...]
-"""A piece of a tensor: start and length along each dimension, (0, None) for the whole of one."""
+__all__ = ["BundleEntry", "BundleHeader"]
 
 _DATA_TYPES: dict[int, DataType] = {int(data_type): data_type for data_type in DataType}
 
@@ -74,8 +76,7 @@ class BundleHeader:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class BundleEntry:
+class BundleEntry(NamedTuple):
     """One tensor, or one slice of a tensor: what it is, and where its bytes are."""
 
     dtype: int
@@ -98,20 +99,7 @@ class BundleEntry:
 
     def encode(self) -> bytes:
         """The bytes that TensorFlow would write."""
-        message = message_class("tensorflow.BundleEntryProto")()
-        message.dtype = int(self.dtype)
-        message.shape.SetInParent()
-        for size in self.shape:
-            message.shape.dim.add().size = size
-        message.shard_id = self.shard_id
-        message.offset = self.offset
-        message.size = self.size
-        if self.slices:
-            for tensor_slice in self.slices:
-                _encode_slice(tensor_slice, message.slices.add())
-        else:
-            message.crc32c = mask(self.crc32c)
-        return bytes(message.SerializeToString(deterministic=True))
+        return encode_entry(self)
 
     @classmethod
     def decode(cls, data: bytes, *, path: str, name: str, num_shards: int) -> Self:
@@ -127,7 +115,7 @@ class BundleEntry:
         except DecodeError as error:
             raise damaged_entry(path, name, f"can't be parsed: {error}") from error
         shape = message.shape
-        slices = tuple(map(_decode_slice, message.slices))
+        slices = tuple(map(decode_slice, message.slices))
         entry = cls(
             dtype=_DATA_TYPES.get(message.dtype, message.dtype),
             shape=tuple([dim.size for dim in shape.dim]),
@@ -141,15 +129,3 @@ class BundleEntry:
             raise damaged_entry(path, name, "has no shape")
         check_entry(entry, path=path, name=name, num_shards=num_shards)
         return entry
-
-
-def _encode_slice(tensor_slice: TensorSlice, message: Any) -> None:
-    for start, length in tensor_slice:
-        extent = message.extent.add()
-        if length is not None:
-            extent.start = start
-            extent.length = length
-
-
-def _decode_slice(message: Any) -> TensorSlice:
-    return tuple((extent.start, extent.length if extent.HasField("length") else None) for extent in message.extent)

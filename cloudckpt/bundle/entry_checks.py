@@ -10,11 +10,11 @@ from cloudckpt.variables.dtypes import DataType, to_numpy
 if TYPE_CHECKING:
     from cloudckpt.bundle.entry import BundleEntry
 
-__all__ = ["check_entry", "check_header", "damaged_entry"]
+__all__ = ["INT64_MAX", "check_entry", "check_header", "check_version", "damaged_entry", "tensor_bytes"]
 
 _FORMAT_VERSION = 1
 _MAX_RANK = 254
-_INT64_MAX = 2**63 - 1
+INT64_MAX = 2**63 - 1
 _STRING_CHECKSUM_SIZE = 4
 
 # What has no fixed size: strings, and C++ objects of which only the bytes are known.
@@ -25,24 +25,37 @@ _ITEM_SIZES: dict[int, int] = {
 
 
 def check_header(header: Any, path: str) -> None:
-    """Check a BundleHeaderProto as TensorFlow does (core/framework/versions.cc, CheckVersions), and its shards.
+    """Check a BundleHeaderProto: the version of the format, and its shards.
 
     Raises:
         CheckpointVersionError: its writer says that this version would misread it.
         CheckpointDamagedError: it makes no sense.
     """
-    version = header.version
+    check_version(header.version, path)
+    if header.num_shards < 1 or header.endianness not in (0, 1):
+        raise CheckpointDamagedError(
+            f"{path}: its header says {header.num_shards} shards and byte order {header.endianness}. Restore another "
+            "checkpoint.",
+            path=path,
+        )
+
+
+def check_version(version: Any, path: str) -> None:
+    """Check the VersionDef of either format, as TensorFlow does (core/framework/versions.cc, CheckVersions).
+
+    Raises:
+        CheckpointVersionError: its writer says that this version would misread it.
+        CheckpointDamagedError: it makes no sense.
+    """
     if version.min_consumer > _FORMAT_VERSION or _FORMAT_VERSION in version.bad_consumers:
         raise CheckpointVersionError(
-            f"{path} is in version {version.producer} of the bundle format, and says that readers of version "
+            f"{path} is in version {version.producer} of its format, and says that readers of version "
             f"{_FORMAT_VERSION}, such as this one, must not read it: upgrade cloudckpt",
             path=path,
         )
-    if header.num_shards < 1 or header.endianness not in (0, 1) or version.producer < 0:
+    if version.producer < 0:
         raise CheckpointDamagedError(
-            f"{path}: its header says {header.num_shards} shards, byte order {header.endianness} and version "
-            f"{version.producer}. Restore another checkpoint.",
-            path=path,
+            f"{path}: its header says that it is in version {version.producer}. Restore another checkpoint.", path=path
         )
 
 
@@ -54,10 +67,12 @@ def check_entry(entry: BundleEntry, *, path: str, name: str, num_shards: int) ->
     """
     if entry.dtype == 0:
         raise damaged_entry(path, name, "has no dtype")
-    elements = _count_elements(entry, path, name)
+    elements = _count_elements(entry.shape, _ITEM_SIZES.get(entry.dtype, 1))
+    if elements is None:
+        raise damaged_entry(path, name, f"has shape {_shorten(entry.shape)}")
     if not 0 <= entry.shard_id < num_shards:
         raise damaged_entry(path, name, f"is in shard {entry.shard_id} of {num_shards}")
-    if entry.offset < 0 or entry.size < 0 or entry.offset + entry.size > _INT64_MAX:
+    if entry.offset < 0 or entry.size < 0 or entry.offset + entry.size > INT64_MAX:
         raise damaged_entry(path, name, f"has {entry.size} bytes at offset {entry.offset}")
     if entry.is_sliced:
         _check_slices(entry, path, name)
@@ -72,21 +87,23 @@ def damaged_entry(path: str, name: str, found: str) -> CheckpointDamagedError:
     )
 
 
-def _count_elements(entry: BundleEntry, path: str, name: str) -> int:
-    """The number of elements; bytes that no int64 can count are an error even where another dimension is zero."""
-    shape = entry.shape
-    item_size = _ITEM_SIZES.get(entry.dtype, 1)
+def tensor_bytes(dtype: int, shape: tuple[int, ...]) -> int | None:
+    """The bytes of a tensor; None if its dtype has no fixed size, or no tensor can have that shape."""
+    item_size = _ITEM_SIZES.get(dtype)
+    elements = _count_elements(shape, item_size or 1)
+    return None if item_size is None or elements is None else item_size * elements
+
+
+def _count_elements(shape: tuple[int, ...], item_size: int) -> int | None:
+    """None if no int64 can count the bytes, also where another dimension is zero, or there are too many dimensions."""
     extent = item_size
     elements = 1
     for size in shape:
         elements *= size
         extent *= size or 1
-        if size < 0 or extent > _INT64_MAX:
-            break
-    else:
-        if len(shape) <= _MAX_RANK:
-            return elements
-    raise damaged_entry(path, name, f"has shape {_shorten(shape)}")
+        if size < 0 or extent > INT64_MAX:
+            return None
+    return elements if len(shape) <= _MAX_RANK else None
 
 
 def _check_size(entry: BundleEntry, elements: int, path: str, name: str) -> None:

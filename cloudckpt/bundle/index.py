@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from itertools import chain
+from typing import TYPE_CHECKING, Any
 
 from cloudckpt.bundle.entry import BundleEntry, BundleHeader
-from cloudckpt.bundle.table_reader import decode_table
+from cloudckpt.bundle.entry_columns import NamedEntries
+from cloudckpt.bundle.entry_decoding import decode_entries
+from cloudckpt.bundle.table_reader import decode_blocks
 from cloudckpt.bundle.table_writer import encode_table
 from cloudckpt.errors import CheckpointDamagedError, StructureError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from typing_extensions import Buffer
 
-__all__ = ["BundleIndex", "decode_index", "encode_index"]
+__all__ = ["BundleIndex", "decode_index", "encode_index", "encode_rows"]
 
 _HEADER_KEY = b""
 
 # The keys of slices are in the ordered code, which begins them with the number 0: one byte, NUL
-# (core/util/saved_tensor_slice_util.cc).
-_SLICE_KEY_START = b"\0"
+# (core/util/saved_tensor_slice_util.cc). Names come after them.
+_AFTER_SLICE_KEYS = b"\1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +33,19 @@ class BundleIndex:
     """What an `.index` file says."""
 
     header: BundleHeader
-    entries: dict[str, BundleEntry]
+    entries: Mapping[str, BundleEntry]
     """By tensor name, in the order of the names' UTF-8 bytes (those that are no UTF-8 with surrogate escapes)."""
     slice_entries: dict[bytes, BundleEntry] = field(default_factory=dict)
     """Entries of the slices that tensors are stored in, by their keys, in order."""
+
+    def extents(self) -> Iterator[tuple[int, int, int]]:
+        """Shard, offset and size of every tensor and slice that has bytes of its own."""
+        yield from self.entries.extents() if isinstance(self.entries, NamedEntries) else _extents(self.entries)
+        yield from _extents(self.slice_entries)
+
+
+def _extents(entries: Mapping[Any, BundleEntry]) -> Iterator[tuple[int, int, int]]:
+    return ((entry.shard_id, entry.offset, entry.size) for entry in entries.values() if not entry.slices)
 
 
 def encode_index(
@@ -45,12 +58,17 @@ def encode_index(
     Raises:
         StructureError: a tensor has no name: the empty key is the header's.
     """
-    values = {_encode_name(name): entry.encode() for name, entry in entries.items()}
-    values |= {key: entry.encode() for key, entry in (slice_entries or {}).items()}
-    if _HEADER_KEY in values:
+    rows = {name.encode("utf-8", "surrogateescape"): entry.encode() for name, entry in entries.items()}
+    rows.update((key, entry.encode()) for key, entry in (slice_entries or {}).items())
+    if _HEADER_KEY in rows:
         raise StructureError("a tensor's name is empty: a checkpoint can't hold it, so name it", tensor="")
-    values[_HEADER_KEY] = header.encode()
-    return encode_table(sorted(values.items()))
+    return encode_rows(header, rows)
+
+
+def encode_rows(header: BundleHeader, rows: Mapping[bytes, bytes]) -> bytes:
+    """The bytes of an `.index` file of entries that are encoded already, by their keys, in whatever order."""
+    in_order = ((key, rows[key]) for key in sorted(rows))
+    return encode_table(chain([(_HEADER_KEY, header.encode())], in_order))
 
 
 def decode_index(data: Buffer, path: str) -> BundleIndex:
@@ -68,24 +86,18 @@ def decode_index(data: Buffer, path: str) -> BundleIndex:
         CheckpointDamagedError: it is cut short, or says what can't be.
         CheckpointVersionError: a newer program wrote it in a form that this version must not read.
     """
-    table = decode_table(data, path)
-    if not table or table[0][0] != _HEADER_KEY:
+    blocks = filter(None, decode_blocks(data, path))
+    first = next(blocks, [])
+    if not first or first[0][0] != _HEADER_KEY:
         raise CheckpointDamagedError(f"{path}: its header is missing. Restore another checkpoint.", path=path)
-    header = BundleHeader.decode(table[0][1], path=path)
-    index = BundleIndex(header, {}, {})
-    for key, value in table[1:]:
-        name = _decode_name(key)
-        entry = BundleEntry.decode(value, path=path, name=name, num_shards=header.num_shards)
-        if key.startswith(_SLICE_KEY_START):
-            index.slice_entries[key] = entry
-        else:
-            index.entries[name] = entry
-    return index
-
-
-def _encode_name(name: str) -> bytes:
-    return name.encode("utf-8", "surrogateescape")
-
-
-def _decode_name(key: bytes) -> str:
-    return key.decode("utf-8", "surrogateescape")
+    header = BundleHeader.decode(first[0][1], path=path)
+    entries = NamedEntries()
+    slice_entries: dict[bytes, BundleEntry] = {}
+    for block in filter(None, chain([first[1:]], blocks)):
+        keys, values = zip(*block, strict=True)
+        names = [key.decode("utf-8", "surrogateescape") for key in keys]
+        columns = decode_entries(names, values, path=path, num_shards=header.num_shards)
+        slices = bisect_left(keys, _AFTER_SLICE_KEYS)
+        slice_entries.update(zip(keys[:slices], columns.entries(), strict=False))
+        entries.add(names[slices:], columns.after(slices))
+    return BundleIndex(header, entries, slice_entries)

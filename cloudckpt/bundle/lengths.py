@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cloudckpt.checksums import crc32c
 
-__all__ = ["Lengths", "LengthsDecoder", "encode_varints", "fixed_width"]
+__all__ = ["Lengths", "LengthsDecoder", "encode_varints", "fixed_width", "read_varints"]
 
 Lengths = NDArray[np.uint64]
 
@@ -46,17 +46,17 @@ def encode_varints(lengths: Lengths) -> bytes:
     return encoded.tobytes()
 
 
-def read_varints(data: bytes, count: int) -> tuple[Lengths, int]:
-    """Up to `count` varints, as many as end within the data, and the position after them.
+def read_varints(data: bytes | memoryview, count: int, *, longest: int = MAX_VARINT) -> tuple[Lengths, int]:
+    """Up to `count` varints of up to `longest` bytes, as many as end within the data, and the position after them.
 
     Raises:
         ValueError: one is too long.
     """
-    window = np.frombuffer(data, dtype=np.uint8)[: count * MAX_VARINT]
+    window = np.frombuffer(data, dtype=np.uint8)[: count * longest]
     ends = np.flatnonzero(window <= 0x7F)[:count] + 1
     starts = np.concatenate([[0], ends[:-1]]).astype(np.int64)[: len(ends)]
     sizes = ends - starts
-    if sizes.max(initial=0) > MAX_VARINT:
+    if sizes.max(initial=0) > longest:
         raise ValueError("are not readable")
     lengths = np.zeros(len(ends), dtype=np.uint64)
     for step in range(int(sizes.max(initial=0))):

@@ -8,16 +8,16 @@ from __future__ import annotations
 __all__ = ["decode_varint", "encode_varint"]
 
 _MAX_BYTES = 10
+_ONE_BYTE = [bytes([byte]) for byte in range(256)]
 
 
 def encode_varint(value: int) -> bytes:
     """The bytes of a number from 0 to 2**64 - 1."""
-    encoded = bytearray()
+    encoded = b""
     while value > 0x7F:
-        encoded.append(value & 0x7F | 0x80)
+        encoded += _ONE_BYTE[value & 0x7F | 0x80]
         value >>= 7
-    encoded.append(value)
-    return bytes(encoded)
+    return encoded + _ONE_BYTE[value]
 
 
 def decode_varint(data: bytes, position: int) -> tuple[int, int]:

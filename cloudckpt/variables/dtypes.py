@@ -7,7 +7,7 @@ from enum import IntEnum
 import ml_dtypes
 import numpy as np
 
-__all__ = ["DataType", "from_numpy", "to_numpy"]
+__all__ = ["DataType", "from_numpy", "python_name", "to_numpy"]
 
 
 class DataType(IntEnum):
@@ -51,7 +51,7 @@ class DataType(IntEnum):
     FLOAT4_E2M1FN = 33
 
 
-_TO_NUMPY: dict[DataType, np.dtype] = {
+_TO_NUMPY: dict[int, np.dtype] = {
     DataType.FLOAT: np.dtype(np.float32),
     DataType.DOUBLE: np.dtype(np.float64),
     DataType.INT32: np.dtype(np.int32),
@@ -85,7 +85,13 @@ _TO_NUMPY: dict[DataType, np.dtype] = {
     DataType.UINT2: np.dtype(ml_dtypes.uint2),
     DataType.FLOAT4_E2M1FN: np.dtype(ml_dtypes.float4_e2m1fn),
 }
-_FROM_NUMPY = {dtype: data_type for data_type, dtype in _TO_NUMPY.items()}
+_FROM_NUMPY = {dtype: DataType(number) for number, dtype in _TO_NUMPY.items()}
+_PYTHON_NAMES: dict[int, str] = {
+    **{data_type: data_type.name.lower() for data_type in DataType},
+    DataType.FLOAT: "float32",
+    DataType.DOUBLE: "float64",
+    DataType.HALF: "float16",
+}
 
 
 def from_numpy(dtype: np.dtype) -> DataType:
@@ -106,13 +112,19 @@ def from_numpy(dtype: np.dtype) -> DataType:
     raise TypeError(f"dtype {dtype} has no counterpart in TensorFlow, so a checkpoint can't hold it")
 
 
-def to_numpy(data_type: DataType) -> np.dtype:
+def to_numpy(data_type: int) -> np.dtype:
     """NumPy's dtype for TensorFlow's; object for STRING.
 
     Raises:
-        TypeError: RESOURCE and VARIANT are handles and C++ objects, which no array can hold.
+        TypeError: RESOURCE and VARIANT are handles and C++ objects, which no array can hold; or the number is of a
+            dtype that TensorFlow has added since this version was made.
     """
     try:
         return _TO_NUMPY[data_type]
     except KeyError:
-        raise TypeError(f"TensorFlow's dtype {data_type.name} has no counterpart in NumPy") from None
+        raise TypeError(f"TensorFlow's dtype {python_name(data_type)} has no counterpart in NumPy") from None
+
+
+def python_name(data_type: int) -> str:
+    """What TensorFlow's Python calls a dtype, such as "float32"; "unknown_77" for a number that has no name here."""
+    return _PYTHON_NAMES.get(data_type, f"unknown_{data_type}")

@@ -31,7 +31,7 @@ def test_the_index_says_what_was_saved(case: str) -> None:
 def test_the_same_entries_make_the_same_index(case: str) -> None:
     data, _ = read(case)
     index = decode_index(data, f"{case}.index")
-    assert encode_index(index.header, dict(reversed(index.entries.items()))) == data
+    assert encode_index(index.header, dict(reversed([*index.entries.items()]))) == data
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case != "strings"])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from cloudckpt.bundle.block import BlockBuilder
 from cloudckpt.bundle.table import HANDLES_SIZE, MAGIC, SNAPPY, TRAILER, UNCOMPRESSED
-from cloudckpt.bundle.table_reader import decode_table
+from cloudckpt.bundle.table_reader import TableReader, decode_table
 from cloudckpt.bundle.varint import encode_varint
 from cloudckpt.checksums import crc32c, mask
 from cloudckpt.errors import CheckpointDamagedError, ChecksumMismatchError
@@ -165,3 +165,59 @@ def test_any_block_with_a_right_checksum_is_entries_or_damage(block: bytes, comp
     handle = forgery.append(block, compression)
     with suppress(CheckpointDamagedError):
         decode_table(forgery.finish((b"\xff" * 100, handle)), PATH)
+
+
+class Reads:
+    """A file that is read in ranges, which are noted."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.ranges: list[tuple[int, int]] = []
+
+    def __call__(self, start: int, stop: int) -> bytes:
+        self.ranges.append((start, stop))
+        return self.data[start:stop]
+
+    def open(self) -> TableReader:
+        return TableReader(self, len(self.data), PATH)
+
+
+def three_blocks() -> Reads:
+    forgery = Forgery()
+    blocks = [forgery.append(block_of((key, key * 9))) for key in (b"b", b"d", b"f")]
+    return Reads(forgery.finish((b"c", blocks[0]), (b"d", blocks[1]), (b"g", blocks[2])))
+
+
+def test_blocks_are_read_one_by_one() -> None:
+    reads = three_blocks()
+    table = reads.open()
+    assert table.block_count == 3
+    assert all(start >= table.extent(2)[1] for start, _ in reads.ranges)
+    reads.ranges.clear()
+    assert table.block(1) == [(b"d", b"d" * 9)]
+    assert reads.ranges == [table.extent(1)]
+
+
+def test_a_block_that_was_read_before_is_not_read_again() -> None:
+    reads = three_blocks()
+    table = reads.open()
+    start, stop = table.extent(2)
+    reads.ranges.clear()
+    assert table.block(2, memoryview(reads.data)[start:stop]) == [(b"f", b"f" * 9)]
+    assert not reads.ranges
+
+
+@pytest.mark.parametrize(
+    ("key", "number"),
+    [(b"", 0), (b"b", 0), (b"c", 0), (b"c\0", 1), (b"d", 1), (b"e", 2), (b"g", 2), (b"h", None)],
+)
+def test_a_key_is_found_by_the_index(key: bytes, number: int | None) -> None:
+    assert three_blocks().open().find(key) == number
+
+
+def test_a_block_is_checked_against_its_neighbour_without_reading_that() -> None:
+    forgery = Forgery()
+    first, second = forgery.append(block_of((b"a", b""))), forgery.append(block_of((b"b", b"")))
+    table = Reads(forgery.finish((b"b", first), (b"c", second))).open()
+    with pytest.raises(CheckpointDamagedError, match="not in order"):
+        table.block(1)

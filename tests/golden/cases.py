@@ -9,6 +9,7 @@ import ml_dtypes
 import numpy as np
 
 from cloudckpt.bundle.naming import data_filename, index_filename
+from cloudckpt.bundle.v1_values import VALUE_LISTS
 from cloudckpt.variables.dtypes import DataType, to_numpy
 
 FOLDER = Path(__file__).parent
@@ -18,6 +19,10 @@ CASES = ("dtypes", "strings", "names", "blocks")
 FIXED_SIZE = [
     data_type for data_type in DataType if data_type not in (DataType.STRING, DataType.RESOURCE, DataType.VARIANT)
 ]
+
+# What the V1 format has; of these uint32 and uint64 are read by TensorFlow's Restore, and refused by its Save.
+V1_TYPES = [data_type for data_type in DataType if data_type in VALUE_LISTS]
+V1_SAVED_BY_TENSORFLOW = [data_type for data_type in V1_TYPES if data_type not in (DataType.UINT32, DataType.UINT64)]
 
 
 def tensors(case: str) -> dict[str, np.ndarray]:
@@ -85,3 +90,23 @@ def _blocks() -> dict[str, np.ndarray]:
     """Names that fill blocks of 256 KiB, with one that is larger than two of these."""
     names = ["a" * 150_000, "b" * 150_000, "ba", "bb" * 300_000, "c", "c" * 262_000, "cc", "d" * 300_000]
     return {name: np.array(position, np.int64) for position, name in enumerate(names)}
+
+
+def v1_tensors() -> dict[str, np.ndarray]:
+    """Tensors of every dtype that TensorFlow saves in V1 files, strings among them, and enough for three blocks."""
+    names = tuple(f"{data_type.name.lower()}/" for data_type in V1_SAVED_BY_TENSORFLOW)
+    arrays = {name: array for name, array in _dtypes().items() if name.startswith(names)}
+    arrays |= {f"strings/{name}": array for name, array in _strings().items()}
+    return arrays | {"large": np.zeros((300, 1000), np.int16), "": np.array(7.5), "ż\0": np.array([1, -1], np.int64)}
+
+
+def v1_slices() -> list[dict[str, np.ndarray]]:
+    """Two rows each of a matrix of 4 x 3 and of strings, as two files have them; the second has a whole tensor too."""
+    matrix, words = np.arange(12, dtype=np.float32).reshape(4, 3), np.array([b"a", b"bc", b"", b"\0"], object)
+    return [{"matrix": matrix[:2], "words": words[:2]}, {"matrix": matrix[2:], "words": words[2:], "whole": matrix[0]}]
+
+
+V1_SPECS = [
+    {"matrix": "4 3 0,2:-", "words": "4 0,2"},
+    {"matrix": "4 3 2,2:-", "words": "4 2,2", "whole": ""},
+]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cloudckpt.descriptors import message_class
-from cloudckpt.variables.dtypes import DataType, from_numpy, to_numpy
+from cloudckpt.variables.dtypes import DataType, from_numpy, python_name, to_numpy
 
 HANDLES = (DataType.RESOURCE, DataType.VARIANT)
 
@@ -27,8 +27,22 @@ def test_from_numpy_undoes_to_numpy(data_type: DataType) -> None:
 
 @pytest.mark.parametrize("data_type", HANDLES)
 def test_handles_are_no_arrays(data_type: DataType) -> None:
-    with pytest.raises(TypeError, match=data_type.name):
+    with pytest.raises(TypeError, match=python_name(data_type)):
         to_numpy(data_type)
+
+
+def test_numbers_of_the_future_have_a_name_and_no_array() -> None:
+    assert python_name(77) == "unknown_77"
+    with pytest.raises(TypeError, match="unknown_77"):
+        to_numpy(77)
+
+
+@pytest.mark.parametrize(
+    ("data_type", "name"),
+    [(DataType.FLOAT, "float32"), (DataType.DOUBLE, "float64"), (DataType.HALF, "float16"), (DataType.BOOL, "bool")],
+)
+def test_names_in_python(data_type: DataType, name: str) -> None:
+    assert python_name(data_type) == name
 
 
 @pytest.mark.parametrize(("code", "expected"), [("q", DataType.INT64), ("l", DataType.INT64), ("e", DataType.HALF)])

@@ -1,0 +1,69 @@
+"""The keys of slices in an index: the tensor's name and the slice, in the ordered code.
+
+They begin with the number 0, one NUL byte, which no tensor's name does. V1 files use the same keys for their tensors.
+
+Source: core/util/saved_tensor_slice_util.cc, EncodeTensorNameSlice.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cloudckpt.bundle.ordered_code import (
+    decode_number,
+    decode_signed_number,
+    decode_string,
+    encode_number,
+    encode_signed_number,
+    encode_string,
+)
+
+if TYPE_CHECKING:
+    from cloudckpt.variables.tensor_slice import TensorSlice
+
+__all__ = ["decode_slice_key", "encode_slice_key"]
+
+_FULL_EXTENT = (0, -1)
+"""Start and length, as written, of a slice that has all of a dimension."""
+
+
+def encode_slice_key(name: str, tensor_slice: TensorSlice) -> bytes:
+    """The key of one slice of a tensor, exactly TensorFlow's bytes.
+
+    Raises:
+        UnicodeEncodeError: the name has surrogates that stand for no byte.
+    """
+    raw_name = name.encode("utf-8", "surrogateescape")
+    encoded = [encode_number(0), encode_string(raw_name), encode_number(len(tensor_slice))]
+    for start, length in tensor_slice:
+        encoded.append(encode_signed_number(start))
+        encoded.append(encode_signed_number(_FULL_EXTENT[1] if length is None else length))
+    return b"".join(encoded)
+
+
+def decode_slice_key(key: bytes) -> tuple[str, TensorSlice]:
+    """The tensor's name, and the slice.
+
+    Raises:
+        ValueError: no slice has that key.
+    """
+    kind, position = decode_number(key, 0)
+    name, position = decode_string(key, position)
+    rank, position = decode_number(key, position)
+    extents: list[tuple[int, int | None]] = []
+    # Each extent takes bytes of the key, so a rank that lies ends at the key's end.
+    while position < len(key) and len(extents) < rank:
+        start, position = decode_signed_number(key, position)
+        length, position = decode_signed_number(key, position)
+        extents.append(_checked_extent(start, length))
+    if kind != 0 or len(extents) != rank or position != len(key):
+        raise ValueError(f"{key!r} is no key of a slice")
+    return name.decode("utf-8", "surrogateescape"), tuple(extents)
+
+
+def _checked_extent(start: int, length: int) -> tuple[int, int | None]:
+    if (start, length) == _FULL_EXTENT:
+        return 0, None
+    if start < 0 or length <= 0:
+        raise ValueError(f"a slice can't begin at {start} and have length {length}")
+    return start, length
