@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from random import SystemRandom
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from cloudckpt.bundle.naming import data_filename
 from cloudckpt.errors import StructureError
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Container, Iterable
 
     from cloudckpt.bundle.index import BundleIndex
 
@@ -26,6 +27,11 @@ class ShardNames:
     num_shards: int
     """what the index's header says, and the names end in"""
     keys: tuple[str, ...]
+
+    def split(self, counts: Iterable[int]) -> list[ShardNames]:
+        """Shares of the data files, of so many each, for as many processes."""
+        bounds = pairwise(accumulate(counts, initial=0))
+        return [ShardNames(self.first + start, self.num_shards, self.keys[start:stop]) for start, stop in bounds]
 
 
 def choose_names(prefix_key: str, count: int, *, taken: Container[str], fresh: bool) -> ShardNames:
@@ -78,9 +84,8 @@ def needed_data_files(prefix_key: str, index: BundleIndex) -> dict[str, int]:
     """
     ends: dict[int, int] = {}
     sums: dict[int, int] = {}
-    for entry in (*index.entries.values(), *index.slice_entries.values()):
-        if not entry.is_sliced:
-            ends[entry.shard_id] = max(ends.get(entry.shard_id, 0), entry.offset + entry.size)
-            sums[entry.shard_id] = sums.get(entry.shard_id, 0) + entry.size
+    for shard, offset, size in index.extents():
+        ends[shard] = max(ends.get(shard, 0), offset + size)
+        sums[shard] = sums.get(shard, 0) + size
     num_shards = index.header.num_shards
     return {data_filename(prefix_key, shard, num_shards): max(ends[shard], sums[shard]) for shard in sorted(ends)}

@@ -1,114 +1,151 @@
-"""Tensors on their way back: neighbours in one request, several requests in flight."""
+"""Bytes on their way back: neighbours in one request, several requests in flight."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import threading
+from contextlib import nullcontext
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from operator import itemgetter
+from typing import TYPE_CHECKING
 
-from cloudckpt.bundle.naming import data_filename
+import numpy as np
+
 from cloudckpt.checkpoint.parallel import run_side_by_side
-from cloudckpt.checkpoint.targets import StringForm, TensorTarget, target_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from numpy.typing import NDArray
+    from cloudckpt.checkpoint.string_target import StringTarget
+    from cloudckpt.checkpoint.targets import PieceTarget, Target
+    from cloudckpt.storage.store import ObjectInfo, Store
 
-    from cloudckpt.bundle.entry import BundleEntry
-    from cloudckpt.bundle.index import BundleIndex
-    from cloudckpt.storage.open import Location
-    from cloudckpt.storage.store import ObjectInfo
+__all__ = ["FileParts", "Part", "fits_one_request", "read_files"]
 
-__all__ = ["read_entries"]
-
-RANGE_BYTES = 16 << 20
-"""What one request asks for at most."""
+RANGE_BYTES = 8 << 20
+"""What one request asks for at most; each thread has as much memory for bytes that can't go to their place at once."""
 IN_ORDER_BYTES = 4 << 20
 """What one request asks for of a long tensor that is decoded on the way."""
 GAP_BYTES = 64 << 10
-"""Bytes between two wanted tensors that are read and thrown away rather than asked around."""
+"""Bytes between two wanted parts that are read and thrown away rather than asked around."""
 THREADS = 4
 """Transfers in flight."""
+MANY_PARTS = 64
+"""Where so many parts arrive together, one thread at a time hands them out: more would only wait for each other."""
 
 
-@dataclass(slots=True)
-class Range:
-    """One request: the bytes of a data file from `start` to `stop`, and the tensor pieces among them, in order."""
-
-    start: int
-    stop: int
-    pieces: list[tuple[TensorTarget, int, int]]
-    """a tensor, and the bounds of the piece in it"""
+def fits_one_request(size: int) -> bool:
+    """Whether so many neighbouring bytes are read at once."""
+    return size <= RANGE_BYTES
 
 
-def read_entries(
-    prefix: Location,
-    index: BundleIndex,
-    entries: Mapping[str, BundleEntry],
-    data: Mapping[str, ObjectInfo],
-    forms: Mapping[str, StringForm],
-) -> dict[str, NDArray[Any]]:
-    """See `OpenCheckpoint.read`; `data` has the data files, whose sizes the entries have been checked against."""
-    targets: dict[str, TensorTarget] = {}
-    of_file: dict[str, list[TensorTarget]] = {}
-    for name, entry in entries.items():
-        key = data_filename(prefix.key, entry.shard_id, index.header.num_shards)
-        path, form = prefix.store.url(key), forms.get(name, StringForm())
-        targets[name] = target_of(name, entry, path, form, big_endian=index.header.big_endian)
-        if entry.size:
-            of_file.setdefault(key, []).append(targets[name])
-    tasks = (
-        partial(_fetch, prefix, data[key], requests)
-        for key, wanted in sorted(of_file.items())
-        for requests in _requests(sorted(wanted, key=lambda target: target.entry.offset))
-    )
-    run_side_by_side(tasks, threads=THREADS)
-    return {name: target.finish() for name, target in targets.items()}
+Part = tuple[int, int, int, int]
+"""What is wanted of a data file: from which byte to which, the number of the target that takes it, and that of the part
+there. Nothing but numbers: there may be millions, and Python's garbage collector leaves such tuples alone."""
 
 
-def _requests(targets: Sequence[TensorTarget]) -> Iterator[Iterable[Range]]:
-    """The requests for the wanted tensors of one data file, those together that must be made one after the other."""
-    in_order = [target for target in targets if target.in_order and target.entry.size > RANGE_BYTES]
-    for target in in_order:
-        yield _cut(target, IN_ORDER_BYTES)
-    passed = {target.name for target in in_order}
-    for part in _joined(part for target in targets if target.name not in passed for part in _cut(target, RANGE_BYTES)):
-        yield [part]
+class FileParts:
+    """What is wanted of one data file, and where it goes."""
+
+    def __init__(self, info: ObjectInfo) -> None:
+        self.info = info
+        self.targets: list[Target] = []
+        self.parts: list[Part] = []
+        """in any order"""
+        self.in_order: list[StringTarget] = []
+        """long tensors that must be read from their first byte to their last"""
+
+    def add_target(self, target: Target) -> int:
+        """The number of a new target."""
+        self.targets.append(target)
+        return len(self.targets) - 1
+
+    def add_piece(self, target: PieceTarget) -> None:
+        """Want what the target wants of its piece."""
+        to = self.add_target(target)
+        blocks = target.blocks(limit=RANGE_BYTES, gap=GAP_BYTES)
+        self.parts.extend((start, stop, to, number) for number, (start, stop) in enumerate(blocks))
+
+    def add_strings(self, target: StringTarget) -> None:
+        """Want all bytes of a piece of strings."""
+        entry = target.entry
+        if entry.size > RANGE_BYTES:
+            self.in_order.append(target)
+        elif entry.size:
+            self.parts.append((entry.offset, entry.offset + entry.size, self.add_target(target), 0))
 
 
-def _cut(target: TensorTarget, step: int) -> Iterator[Range]:
-    for start in range(0, target.entry.size, step):
-        stop = min(start + step, target.entry.size)
-        yield Range(target.entry.offset + start, target.entry.offset + stop, [(target, start, stop)])
+def read_files(store: Store, files: Iterable[FileParts]) -> None:
+    """Bring all parts to their targets. Reads only the version of each file that `info` says.
+
+    Memory beyond the targets': `THREADS` times `RANGE_BYTES`.
+
+    Raises:
+        CheckpointDamagedError: a target refused what arrived.
+        ObjectChangedError: a data file was replaced meanwhile.
+        StorageError: the store failed.
+    """
+    run_side_by_side(_Fetcher(store).tasks(files), threads=THREADS)
 
 
-def _joined(ranges: Iterable[Range]) -> Iterator[Range]:
+class _Fetcher:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._scratch = threading.local()
+        self._handing_out = threading.Lock()
+
+    def tasks(self, files: Iterable[FileParts]) -> Iterator[Callable[[], None]]:
+        for file in files:
+            for target in file.in_order:
+                yield partial(self._fetch_in_order, file.info, target)
+            file.parts.sort(key=itemgetter(0))
+            for start, stop, parts in _joined(file.parts):
+                yield partial(self._fetch, file, start, stop, parts)
+
+    def _fetch(self, file: FileParts, start: int, stop: int, parts: Sequence[Part]) -> None:
+        """Read the bytes of a file from `start` to `stop`, and hand out the parts that they consist of."""
+        scratch, targets = self._memory(stop - start), file.targets
+        own = [targets[to].memory(number) for _, _, to, number in parts]
+        views, position = [], start
+        for (begin, end, _, _), memory in zip(parts, own, strict=True):
+            if memory is not None:
+                if begin > position:
+                    views.append(scratch[position - start : begin - start])
+                views.append(memory)
+                position = end
+        if stop > position:
+            views.append(scratch[position - start : stop - start])
+        self._store.read(file.info.key, start, views, file.info.version)
+        with self._handing_out if len(parts) > MANY_PARTS else nullcontext():
+            for (begin, end, to, number), memory in zip(parts, own, strict=True):
+                targets[to].arrived(number, scratch[begin - start : end - start] if memory is None else memory)
+
+    def _fetch_in_order(self, info: ObjectInfo, target: StringTarget) -> None:
+        offset, size = target.entry.offset, target.entry.size
+        for number, start in enumerate(range(0, size, IN_ORDER_BYTES)):
+            data = self._memory(min(IN_ORDER_BYTES, size - start))
+            self._store.read(info.key, offset + start, [data], info.version)
+            target.arrived(number, data)
+
+    def _memory(self, size: int) -> memoryview:
+        """So many bytes of this thread's own, which it uses again and again."""
+        memory: memoryview | None = getattr(self._scratch, "memory", None)
+        if memory is None or len(memory) < size:
+            memory = self._scratch.memory = np.empty(size, np.uint8).data
+        return memory[:size]
+
+
+def _joined(parts: Iterable[Part]) -> Iterator[tuple[int, int, list[Part]]]:
     """Neighbours joined as long as they are near each other and not too long together."""
-    current: Range | None = None
-    for part in ranges:
-        if current is None:
-            current = part
-        elif 0 <= part.start - current.stop <= GAP_BYTES and part.stop - current.start <= RANGE_BYTES:
-            current.stop = part.stop
-            current.pieces += part.pieces
+    start = stop = 0
+    joined: list[Part] = []
+    for part in parts:
+        begin, end = part[0], part[1]
+        if joined and 0 <= begin - stop <= GAP_BYTES and end - start <= RANGE_BYTES:
+            joined.append(part)
         else:
-            yield current
-            current = part
-    if current is not None:
-        yield current
-
-
-def _fetch(prefix: Location, info: ObjectInfo, requests: Iterable[Range]) -> None:
-    for request in requests:
-        views, position = [], request.start
-        buffers: list[memoryview] = []
-        for target, start, stop in request.pieces:
-            if (begin := target.entry.offset + start) > position:
-                views.append(memoryview(bytearray(begin - position)))
-            buffers.append(target.buffer(start, stop))
-            views.append(buffers[-1])
-            position = target.entry.offset + stop
-        prefix.store.read(info.key, request.start, views, info.version)
-        for (target, start, _), buffer in zip(request.pieces, buffers, strict=True):
-            target.arrived(start, buffer)
+            if joined:
+                yield start, stop, joined
+            start, joined = begin, [part]
+        stop = end
+    if joined:
+        yield start, stop, joined

@@ -5,16 +5,17 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from cloudckpt.bundle.strings import LengthsEncoder
 from cloudckpt.checkpoint.sources import BLOCK_BYTES, BlockSource
-from cloudckpt.variables.dtypes import DataType
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
-__all__ = ["string_source"]
+__all__ = ["encode_string", "string_source"]
 
 CHUNK_ELEMENTS = 1 << 16
 """How many elements are Python objects at once, unless they are long."""
@@ -42,7 +43,7 @@ def string_source(array: NDArray[Any]) -> BlockSource:
     headers, strings = _Blocks(), _Blocks()
     for start, stop in _chunks(array):
         elements = _elements(array, start, stop)
-        sizes = [len(_encode(element)) for element in elements]
+        sizes = [len(encode_string(element)) for element in elements]
         headers.add(partial(_header, array, start, stop), len(lengths.add(sizes)))
         for run, size in _runs(elements, sizes, start):
             strings.add(partial(_joined, array, run), size)
@@ -50,7 +51,7 @@ def string_source(array: NDArray[Any]) -> BlockSource:
     headers.add(lambda: memoryview(checksum), len(checksum))
     makers = headers.makers + strings.makers
     return BlockSource(
-        DataType.STRING,
+        np.dtype(object),
         array.shape,
         headers.sizes + strings.sizes,
         lambda block: makers[block](),
@@ -84,7 +85,7 @@ def _elements(array: NDArray[Any], start: int, stop: int) -> list[Any]:
 
 
 def _header(array: NDArray[Any], start: int, stop: int) -> memoryview:
-    sizes = [len(_encode(element)) for element in _elements(array, start, stop)]
+    sizes = [len(encode_string(element)) for element in _elements(array, start, stop)]
     return memoryview(LengthsEncoder().add(sizes))
 
 
@@ -112,12 +113,18 @@ def _cut(element: object, run: Run, size: int) -> Iterator[tuple[Run, int]]:
 def _joined(array: NDArray[Any], run: Run) -> memoryview:
     elements = _elements(array, run.start, run.stop)
     if len(elements) > 1:
-        return memoryview(b"".join(map(_encode, elements)))
+        return memoryview(b"".join(map(encode_string, elements)))
     (element,) = elements
-    return memoryview(_encode(element if run.first is None else element[run.first : run.last]))
+    return memoryview(encode_string(element if run.first is None else element[run.first : run.last]))
 
 
-def _encode(element: object) -> bytes:
+def encode_string(element: object) -> bytes:
+    """The bytes that are stored of an element: a text's UTF-8.
+
+    Raises:
+        TypeError: it is neither str nor bytes.
+        UnicodeEncodeError: a text has surrogates, so it has no UTF-8.
+    """
     if isinstance(element, bytes):
         return element
     if isinstance(element, str):

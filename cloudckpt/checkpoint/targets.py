@@ -1,175 +1,166 @@
-"""Where the bytes of one tensor go on their way back: into its array, checked when all have arrived."""
+"""Where bytes go on their way back: into arrays, and past a checksum."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from math import prod
-from typing import TYPE_CHECKING, Any, Protocol
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cloudckpt.bundle.strings import StringsDecoder
-from cloudckpt.checksums import combine, crc32c
-from cloudckpt.errors import CheckpointVersionError, ChecksumMismatchError, UnsupportedOperationError
-from cloudckpt.variables import dtypes
-from cloudckpt.variables.dtypes import DataType
+from cloudckpt.checkpoint.blocks import cut_blocks
+from cloudckpt.checksums import combine, crc32c, crc32c_function
+from cloudckpt.errors import ChecksumMismatchError
+from cloudckpt.variables.tensor_slice import region_shape
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from cloudckpt.bundle.entry import BundleEntry
+    from cloudckpt.checkpoint.blocks import Block
+    from cloudckpt.variables.tensor_slice import Region
 
-__all__ = ["UNREADABLE", "StringForm", "TensorTarget", "target_of"]
-
-UNREADABLE = (DataType.RESOURCE, DataType.VARIANT)
-"""Handles and C++ objects, which no array can hold."""
-
-_OBJECT = np.dtype(object)
-_KNOWN = frozenset(DataType)
+__all__ = ["PieceTarget", "Target", "WholeTensors", "check_crc32c"]
 
 
-@dataclass(frozen=True, slots=True)
-class StringForm:
-    """What array the caller wants a string tensor as, so that its strings need not all exist in another form first."""
-
-    dtype: np.dtype = _OBJECT
-    convert: Callable[[Sequence[bytes]], Sequence[Any]] | None = None
-    """makes elements of some strings; its errors are raised once the checksum has shown that the strings are right"""
+COPIED_BYTES = 8 << 10
+"""Smaller tensors are read with their neighbours and copied: that costs less than a place of its own for each."""
 
 
-class TensorTarget(Protocol):
-    """One tensor that is being read."""
+class Target(ABC):
+    """What takes parts of a data file as they arrive, from any thread and in any order unless it says otherwise."""
 
-    name: str
-    entry: BundleEntry
-    in_order: bool
-    """whether its pieces must arrive in order, one at a time; else any thread may bring any piece"""
+    def memory(self, _number: int, /) -> memoryview | None:
+        """The memory to read a part into, by the number that the target gave it; None for any.
 
-    def buffer(self, start: int, stop: int) -> memoryview:
-        """The memory to read a piece of its bytes into."""
-        ...
+        What is in memory that is not the target's is overwritten after `arrived`.
+        """
+        return None
 
-    def arrived(self, start: int, piece: memoryview, /) -> None:
-        """Take the piece that was read into the buffer from `start` on."""
-        ...
-
-    def finish(self) -> NDArray[Any]:
-        """The tensor, once all pieces have arrived.
+    @abstractmethod
+    def arrived(self, number: int, data: memoryview, /) -> None:
+        """Take a part.
 
         Raises:
-            ChecksumMismatchError: its bytes are not those that were written.
+            CheckpointDamagedError: it is not what was written.
         """
-        ...
 
 
-class ArrayTarget:
-    """A tensor of fixed-size elements: its bytes are read straight into the final array."""
+class WholeTensors(Target):
+    """Tensors of fixed-size elements, each wanted whole and arriving in one part.
 
-    in_order = False
+    Args:
+        names: of all tensors of the read; a part's number is a position in these.
+        entries: theirs.
+        dtypes: NumPy's, by TensorFlow's.
+        arrays: where to put the arrays, at their positions.
+        url_of: the data file of an entry, for messages.
+    """
 
-    def __init__(self, name: str, entry: BundleEntry, path: str, *, big_endian: bool) -> None:
-        self.name = name
-        self.entry = entry
-        self._path = path
-        self._big_endian = big_endian
-        self._array = np.empty(entry.shape, dtypes.to_numpy(DataType(entry.dtype)))
-        self._bytes = self._array.reshape(-1).view(np.uint8).data
-        self._pieces: dict[int, tuple[int, int]] = {}
+    def __init__(
+        self,
+        names: Sequence[str],
+        entries: Sequence[BundleEntry],
+        dtypes: Mapping[int, np.dtype],
+        arrays: list[Any],
+        url_of: Callable[[BundleEntry], str],
+    ) -> None:
+        self._names, self._entries = names, entries
+        self._dtypes, self._arrays, self._url_of = dtypes, arrays, url_of
+        self._crc32c = crc32c_function()
 
-    def buffer(self, start: int, stop: int) -> memoryview:
-        """See `TensorTarget.buffer`."""
-        return self._bytes[start:stop]
+    def memory(self, number: int, /) -> memoryview | None:
+        """See `Target.memory`."""
+        entry = self._entries[number]
+        if entry.size < COPIED_BYTES:
+            return None
+        array = self._arrays[number] = np.empty(entry.shape, self._dtypes[entry.dtype])
+        return array.reshape(-1).view(np.uint8).data
 
-    def arrived(self, start: int, piece: memoryview, /) -> None:
-        """See `TensorTarget.arrived`."""
-        self._pieces[start] = crc32c(piece), len(piece)
-
-    def finish(self) -> NDArray[Any]:
-        """See `TensorTarget.finish`."""
-        checksum = 0
-        for _, (piece, size) in sorted(self._pieces.items()):
-            checksum = combine(checksum, piece, size)
-        _check(self.name, self.entry, self._path, checksum)
-        return self._array.byteswap(inplace=True) if self._big_endian else self._array
-
-
-class StringTarget:
-    """A tensor of strings: each piece is decoded when it arrives, and let go."""
-
-    in_order = True
-
-    def __init__(self, name: str, entry: BundleEntry, path: str, form: StringForm, *, big_endian: bool) -> None:
-        self.name = name
-        self.entry = entry
-        self._path = path
-        self._convert = form.convert
-        self._array = np.empty(prod(entry.shape), form.dtype)
-        self._decoder = StringsDecoder(entry.size, self._array.size, path=path, tensor=name, big_endian=big_endian)
-        self._done = 0
-        self._error: Exception | None = None
-
-    def buffer(self, start: int, stop: int) -> memoryview:
-        """See `TensorTarget.buffer`."""
-        return np.empty(stop - start, np.uint8).data
-
-    def arrived(self, _start: int, piece: memoryview, /) -> None:
-        """See `TensorTarget.arrived`."""
-        for strings in self._decoder.take(piece):
-            if self._error is None:
-                self._store(strings)
-
-    def _store(self, strings: Sequence[bytes]) -> None:
-        try:
-            elements = strings if self._convert is None else self._convert(strings)
-            self._array[self._done : self._done + len(strings)] = elements
-            self._done += len(strings)
-        except Exception as error:  # noqa: BLE001 - raised by `finish`, unless it was the bytes that were wrong
-            self._error = error
-
-    def finish(self) -> NDArray[Any]:
-        """See `TensorTarget.finish`."""
-        _check(self.name, self.entry, self._path, self._decoder.crc32c)
-        if self._error is not None:
-            raise self._error
-        return self._array.reshape(self.entry.shape)
+    def arrived(self, number: int, data: memoryview, /) -> None:
+        """See `Target.arrived`."""
+        entry = self._entries[number]
+        if (found := self._crc32c(data)) != entry.crc32c:
+            check_crc32c(found, self._names[number], entry, self._url_of(entry))
+        if entry.size < COPIED_BYTES:
+            self._arrays[number] = np.ndarray(entry.shape, self._dtypes[entry.dtype], data).copy()
 
 
-def target_of(name: str, entry: BundleEntry, path: str, form: StringForm, *, big_endian: bool) -> TensorTarget:
-    """The target of one entry.
+class PieceTarget(Target):
+    """A region of one stored piece of fixed-size elements: a tensor that is stored whole, or one of its slices.
+
+    The piece's checksum is compared if all of it is wanted.
 
     Args:
         name: the tensor's.
-        entry: its entry; the data file is as long as the entry needs it to be.
+        entry: the piece's.
         path: the data file's, for messages.
-        form: what to make of it if it is a string tensor.
-        big_endian: as the bundle's header says.
+        region: what is wanted of the piece; not empty.
+        destination: where it goes; of the region's shape.
+    """
+
+    def __init__(self, name: str, entry: BundleEntry, path: str, region: Region, destination: NDArray[Any]) -> None:
+        self._name, self._entry, self._path = name, entry, path
+        self._is_whole = region_shape(region) == entry.shape
+        self._shape, self._region, self._destination = entry.shape, region, destination
+        if self._is_whole and destination.flags.c_contiguous:
+            # Bytes to bytes, wherever they are cut.
+            self._shape, self._region = (entry.size,), ((0, entry.size),)
+            self._destination = destination.reshape(-1).view(np.uint8)
+        self._blocks: list[Block] = []
+        self._checksums: dict[int, tuple[int, int]] = {}
+
+    def blocks(self, *, limit: int, gap: int) -> Iterator[tuple[int, int]]:
+        """The parts that bring the region, by their bounds in the data file and in the order of their numbers.
+
+        To be asked for once. The arguments are those of `cut_blocks`.
+        """
+        offset = self._entry.offset
+        for block in cut_blocks(self._shape, self._region, self._destination.itemsize, limit=limit, gap=gap):
+            self._blocks.append(block)
+            yield offset + block.start, offset + block.stop
+
+    def memory(self, number: int, /) -> memoryview | None:
+        """See `Target.memory`."""
+        block = self._blocks[number]
+        view = self._view(block)
+        if view.flags.c_contiguous and view.nbytes == block.stop - block.start:
+            return view.reshape(-1).view(np.uint8).data
+        return None
+
+    def arrived(self, number: int, data: memoryview, /) -> None:
+        """See `Target.arrived`."""
+        block = self._blocks[number]
+        view = self._view(block)
+        if self._is_whole:
+            self._checksums[number] = crc32c(data), len(data)
+        if not np.may_share_memory(view, data):
+            view[...] = np.ndarray(block.shape, view.dtype, data, strides=block.strides)
+
+    def _view(self, block: Block) -> NDArray[Any]:
+        view: NDArray[Any] = self._destination[(*block.index, ...)]
+        return view
+
+    def check(self) -> None:
+        """Compare the checksum, once all parts have arrived.
+
+        Raises:
+            ChecksumMismatchError: the piece's bytes are not those that were written.
+        """
+        if self._is_whole:
+            found = 0
+            for number in range(len(self._blocks)):
+                found = combine(found, *self._checksums[number])
+            check_crc32c(found, self._name, self._entry, self._path)
+
+
+def check_crc32c(found: int, name: str, entry: BundleEntry, path: str) -> None:
+    """Compare the checksum of a piece's bytes with its entry's.
 
     Raises:
-        CheckpointVersionError: the dtype is not known.
-        UnsupportedOperationError: it is no array, or is stored in slices.
+        ChecksumMismatchError: they differ.
     """
-    if entry.dtype not in _KNOWN:
-        raise CheckpointVersionError(
-            f"tensor {name!r} in {path!r} is of the dtype with number {entry.dtype}, which TensorFlow has added since "
-            "this version was made: upgrade cloudckpt",
-            path=path,
-            tensor=name,
-        )
-    if entry.dtype in UNREADABLE or entry.is_sliced:
-        kind = f"stored in {len(entry.slices)} slices" if entry.is_sliced else f"a {DataType(entry.dtype).name.lower()}"
-        raise UnsupportedOperationError(
-            f"tensor {name!r} in {path!r} is {kind}, which this version can't read; read it with TensorFlow",
-            path=path,
-            tensor=name,
-        )
-    if entry.dtype == DataType.STRING:
-        return StringTarget(name, entry, path, form, big_endian=big_endian)
-    return ArrayTarget(name, entry, path, big_endian=big_endian)
-
-
-def _check(name: str, entry: BundleEntry, path: str, found: int) -> None:
     if found != entry.crc32c:
         raise ChecksumMismatchError(
             f"tensor {name!r} in {path!r} is damaged: its bytes have crc32c {found:#010x}, the index says "

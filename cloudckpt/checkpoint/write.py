@@ -2,37 +2,95 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from array import array
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from functools import partial
-from itertools import groupby
 from typing import TYPE_CHECKING
 
-from cloudckpt.bundle.entry import BundleEntry
+import numpy as np
+
+from cloudckpt.bundle.entry_rows import encode_entries
 from cloudckpt.checkpoint.parallel import run_side_by_side
-from cloudckpt.checksums import combine, crc32c
+from cloudckpt.checkpoint.sources import bytes_of
+from cloudckpt.checksums import combine, crc32c_function
+from cloudckpt.variables.dtypes import from_numpy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from cloudckpt.checkpoint.plan import PlannedTensor, ShardPlan
+    from cloudckpt.checkpoint.entries import Entries
+    from cloudckpt.checkpoint.plan import ShardPlan
+    from cloudckpt.checkpoint.sources import TensorSource
     from cloudckpt.storage.store import ObjectInfo, Upload
 
 __all__ = ["ShardWriter", "write_shards"]
 
 SMALL_BYTES = 64 << 10
-"""Pieces smaller than this are joined before they are sent: one copy costs less than one system call each."""
+"""Pieces smaller than this are joined before they are sent: one copy costs less than one system call each. And summing
+them again into their part's checksum costs less than combining."""
+JOINED_PIECES = 256
+"""As many are joined at once: soon enough that they are still in the processor's cache, and that few views exist."""
+
+
+class Part:
+    """The bytes of one part as they are put together: views of the user's memory, small ones joined."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self.crc32c = 0
+        self._buffers: list[memoryview | bytes] = []
+        self._small: list[memoryview] = []
+        self._sum = crc32c_function()
+
+    def add(self, view: memoryview) -> int:
+        """Append a piece, and return its CRC-32C."""
+        checksum, size = self._sum(view), len(view)
+        if not size:
+            return checksum
+        self.size += size
+        if size < SMALL_BYTES:
+            self.crc32c = self._sum(view, self.crc32c)
+            self._small.append(view)
+            if len(self._small) == JOINED_PIECES:
+                self.finish()
+        else:
+            self.crc32c = combine(self.crc32c, checksum, size)
+            self.finish().append(view)
+        return checksum
+
+    def add_padding(self, size: int) -> None:
+        """Append zeros."""
+        self.add(memoryview(bytes(size)))
+
+    def add_blocks(self, source: TensorSource, start: int, stop: int) -> int:
+        """Append a tensor's bytes from `start` to `stop`, and return their CRC-32C as its entry counts them."""
+        checksum = 0 if start else source.header_crc32c
+        for view in source.read(start, stop):
+            piece = self.add(view)
+            if start >= source.header_size:
+                checksum = combine(checksum, piece, len(view))
+            start += len(view)
+        return checksum
+
+    def finish(self) -> list[memoryview | bytes]:
+        """All its bytes."""
+        if self._small:
+            self._buffers.append(b"".join(self._small))
+            self._small = []
+        return self._buffers
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
-    """What one part has of one tensor (or of the padding before it), still in the user's memory where it can be."""
+class WrittenPart:
+    """What is kept of a part once it is sent: checksums, to be combined with those of the others in order."""
 
-    tensor: PlannedTensor | None
-    start: int
-    """offset in the tensor, bytes"""
-    view: memoryview
     crc32c: int
+    size: int
+    first: int
+    """the tensor in whose middle it begins"""
+    continued_crc32c: int
+    """of that tensor's bytes in this part; 0 if it begins here, too"""
 
 
 class ShardWriter:
@@ -41,9 +99,9 @@ class ShardWriter:
     def __init__(self, plan: ShardPlan, upload: Upload) -> None:
         self._plan = plan
         self._upload = upload
-        self._offsets = [tensor.offset for tensor in plan.tensors]
-        self._parts: dict[int, tuple[int, int]] = {}
-        self._pieces: dict[str, list[tuple[int, int, int]]] = {tensor.name: [] for tensor in plan.tensors}
+        self._parts: dict[int, WrittenPart] = {}
+        self._crc32cs = array("I", bytes(4 * len(plan.keys)))
+        """of the tensors' bytes in the parts that they begin in; once it is complete, of all"""
 
     def part_tasks(self) -> Iterator[Callable[[], None]]:
         """One task a part, in order of their offsets."""
@@ -53,67 +111,42 @@ class ShardWriter:
     def complete(self) -> ObjectInfo:
         """Make the data file visible, once every part has been written."""
         total = 0
-        for offset in sorted(self._parts):
-            checksum, size = self._parts[offset]
-            total = combine(total, checksum, size)
+        for offset, part in sorted(self._parts.items()):
+            total = combine(total, part.crc32c, part.size)
+            source, begin = self._plan.sources[part.first], self._plan.offsets[part.first]
+            if begin < offset:
+                header_size = 0 if isinstance(source, np.ndarray) else source.header_size
+                stop = min(begin + source.nbytes, offset + part.size)
+                size = max(stop - max(offset, begin + header_size), 0)
+                self._crc32cs[part.first] = combine(self._crc32cs[part.first], part.continued_crc32c, size)
         return self._upload.complete(total)
 
-    def entries(self, shard_id: int) -> dict[str, BundleEntry]:
-        """The index entries of its tensors, by name, once every part has been written."""
-        return {
-            tensor.name: BundleEntry(
-                dtype=tensor.source.dtype,
-                shape=tensor.source.shape,
-                shard_id=shard_id,
-                offset=tensor.offset,
-                size=tensor.source.size,
-                crc32c=self._tensor_crc32c(tensor),
-            )
-            for tensor in self._plan.tensors
-        }
+    def add_entries(self, entries: Entries, shard_id: int) -> None:
+        """Add the index entries of its tensors and slices, once it is complete."""
+        plan = self._plan
+        tensors = ((from_numpy(source.dtype), source.shape, source.nbytes) for source in plan.sources)
+        offsets, crc32cs = np.asarray(plan.offsets, np.int64), np.asarray(self._crc32cs, np.uint32)
+        entries.stored.update(zip(plan.keys, encode_entries(shard_id, tensors, offsets, crc32cs), strict=True))
 
     def _write_part(self, offset: int) -> None:
-        stop = min(offset + self._upload.part_size, self._plan.size)
-        pieces = list(self._read(offset, stop))
-        checksum = 0
-        for piece in pieces:
-            checksum = combine(checksum, piece.crc32c, len(piece.view))
-            if piece.tensor is not None:
-                self._pieces[piece.tensor.name].append((piece.start, len(piece.view), piece.crc32c))
-        self._upload.write(offset, list(_join_small(pieces)), checksum)
-        self._parts[offset] = checksum, stop - offset
-
-    def _read(self, offset: int, stop: int) -> Iterator[Piece]:
-        """The pieces of the file from `offset` to `stop`, with their checksums."""
-        tensors = self._plan.tensors
-        for tensor in tensors[max(bisect_right(self._offsets, offset) - 1, 0) :]:
-            gap_end = min(tensor.offset, stop)
-            if gap_end > offset:
-                zeros = memoryview(bytes(gap_end - offset))
-                yield Piece(None, 0, zeros, crc32c(zeros))
-                offset = gap_end
-            if offset >= stop:
-                return
-            start = offset - tensor.offset
-            for view in tensor.source.read(start, min(stop, tensor.end) - tensor.offset):
-                yield Piece(tensor, start, view, crc32c(view))
-                start += len(view)
-            offset = max(offset, min(stop, tensor.end))
-
-    def _tensor_crc32c(self, tensor: PlannedTensor) -> int:
-        checksum = tensor.source.header_crc32c
-        for start, size, piece in sorted(self._pieces[tensor.name]):
-            if start >= tensor.source.header_size:
-                checksum = combine(checksum, piece, size)
-        return checksum
-
-
-def _join_small(pieces: Iterable[Piece]) -> Iterator[memoryview]:
-    for small, group in groupby(pieces, key=lambda piece: len(piece.view) < SMALL_BYTES):
-        if small:
-            yield memoryview(b"".join(piece.view for piece in group))
-        else:
-            yield from (piece.view for piece in group)
+        """Read, sum and send the bytes of the file from `offset` on."""
+        plan, part = self._plan, Part()
+        stop = min(offset + self._upload.part_size, plan.size)
+        first, last = bisect_right(plan.offsets, offset) - 1, bisect_left(plan.offsets, stop)
+        checksums = array("I")
+        for source, begin in zip(plan.sources[first:last], plan.offsets[first:last], strict=True):
+            if (start := offset + part.size - begin) < 0:
+                part.add_padding(-start)
+                start = 0
+            if isinstance(source, np.ndarray):
+                checksums.append(part.add(bytes_of(source)[start : stop - begin]))
+            else:
+                checksums.append(part.add_blocks(source, start, stop - begin))
+        part.add_padding(stop - offset - part.size)
+        self._upload.write(offset, part.finish(), part.crc32c)
+        continued = checksums.pop(0) if plan.offsets[first] < offset else 0
+        self._crc32cs[last - len(checksums) : last] = checksums
+        self._parts[offset] = WrittenPart(part.crc32c, stop - offset, first, continued)
 
 
 def write_shards(writers: Sequence[ShardWriter], *, threads: int, parallel_parts: bool) -> None:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cloudckpt.checkpoint.targets import StringForm
+from cloudckpt.checkpoint.opened import AS_BYTES, StringForm
 from cloudckpt.variables import dtypes
 from cloudckpt.variables.dtypes import DataType
 
@@ -61,6 +61,7 @@ SMALL_INTS = {DataType.INT4, DataType.UINT4, DataType.INT2, DataType.UINT2}
 
 MAX_CELL = 2**31 - 1
 """Bytes of one element that NumPy's dtypes can say."""
+PLAIN_TAGS = frozenset([*SCALARS, "bigint", "str", "bytes", "array", "scalar", "array:str", "array:bytes"])
 FIXED_STRING = re.compile(r"(array|scalar):([US])(0|[1-9]\d{0,9})")
 
 
@@ -72,7 +73,7 @@ def encode_leaf(value: object) -> tuple[str, NDArray[Any]]:
         ValueError: it is of a type that can be held, but not this value.
     """
     kind = type(value)
-    if kind in {np.ndarray, np.memmap}:
+    if kind is np.ndarray or kind is np.memmap:
         return _encode_array(np.asarray(value))
     if isinstance(value, np.generic):
         return _encode_numpy_scalar(value)
@@ -133,9 +134,7 @@ def _element_type(array: NDArray[Any]) -> str:
 
 def is_tag(tag: str) -> bool:
     """Whether a structure may say this of a leaf."""
-    plain = {*SCALARS, "bigint", "str", "bytes", "array", "scalar", "array:str", "array:bytes"}
-    match = FIXED_STRING.fullmatch(tag)
-    return tag in plain or (match is not None and _cell_bytes(match) <= MAX_CELL)
+    return tag in PLAIN_TAGS or ((match := FIXED_STRING.fullmatch(tag)) is not None and _cell_bytes(match) <= MAX_CELL)
 
 
 def tensor_dtype(array: NDArray[Any]) -> DataType:
@@ -146,26 +145,27 @@ def tensor_dtype(array: NDArray[Any]) -> DataType:
 def string_form(tag: str) -> StringForm:
     """What array to read a string tensor of that tag as: the very one, where the leaf is an array."""
     if tag in {"str", "array:str"}:
-        return StringForm(convert=_texts)
-    if (match := FIXED_STRING.fullmatch(tag)) is None:
-        return StringForm()
+        return AS_TEXTS
+    if tag in PLAIN_TAGS or (match := FIXED_STRING.fullmatch(tag)) is None:
+        return AS_BYTES
     form, kind, width = match.groups()
     if form == "scalar":
-        return StringForm(convert=_texts if kind == "U" else None)
+        return AS_TEXTS if kind == "U" else AS_BYTES
     return StringForm(np.dtype(f"{kind}{width}"), partial(_fixed, kind, int(width)))
 
 
 def unsized_form(tag: str) -> StringForm:
     """As `string_form`, for a tag whose width is not to be trusted: an object array, which `decode_leaf` takes too."""
     if tag.startswith("array:U"):
-        return StringForm(convert=_texts)
-    return StringForm() if tag.startswith("array:S") else string_form(tag)
+        return AS_TEXTS
+    return AS_BYTES if tag.startswith("array:S") else string_form(tag)
 
 
 def claimed_bytes(tag: str) -> int:
     """The bytes of one element, where the tag and not the tensor says how many it has; else 0."""
-    match = FIXED_STRING.fullmatch(tag)
-    return _cell_bytes(match) if match is not None and match[1] == "array" else 0
+    if tag in PLAIN_TAGS or (match := FIXED_STRING.fullmatch(tag)) is None:
+        return 0
+    return _cell_bytes(match) if match[1] == "array" else 0
 
 
 def _cell_bytes(match: re.Match[str]) -> int:
@@ -223,6 +223,9 @@ def _of_strings(array: NDArray[Any]) -> NDArray[Any]:
 
 def _texts(elements: Sequence[bytes]) -> list[str]:
     return [element.decode() for element in elements]
+
+
+AS_TEXTS = StringForm(convert=_texts)
 
 
 def _fixed(kind: str, width: int, elements: Sequence[bytes]) -> Sequence[str | bytes]:

@@ -6,9 +6,9 @@ import warnings
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from cloudckpt.checkpoint.opened import UNREADABLE
 from cloudckpt.checkpoint.prefix import open_prefix
-from cloudckpt.checkpoint.reader import OpenCheckpoint, read_consistently
-from cloudckpt.checkpoint.targets import UNREADABLE
+from cloudckpt.checkpoint.reader import read_consistently
 from cloudckpt.errors import CheckpointDamagedError, RecoveryWarning
 from cloudckpt.objects.read import read_leaves, widths_are_credible
 from cloudckpt.objects.structure import STRUCTURE_TENSOR, decode_structure
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Mapping
 
+    from cloudckpt.checkpoint.opened import OpenCheckpoint
     from cloudckpt.checkpoint.prefix import PrefixFiles
     from cloudckpt.storage.open import Location
 
@@ -46,7 +47,7 @@ def load(path: str | os.PathLike[str], *, like: object = None, storage_options: 
         TypeError: `like` holds something that no checkpoint can hold.
         StorageError: the store failed.
 
-    Cost: a GET of the index, a LIST, a look at the index again, and a ranged GET for every 16 MiB (or less) of
+    Cost: a GET of the index, a LIST, a look at the index again, and a ranged GET for every 8 MiB (or less) of
     neighbouring tensors, several in flight, read straight into the arrays.
     """
     with open_prefix(path, storage_options) as prefix:
@@ -60,14 +61,12 @@ def load_tree(prefix: Location, *, like: object = None, files: PrefixFiles | Non
 
 
 def _read_tree(checkpoint: OpenCheckpoint) -> Any:
-    if STRUCTURE_TENSOR not in checkpoint.index.entries:
+    if STRUCTURE_TENSOR not in checkpoint.tensors:
         return _read_flat(checkpoint)
     url = checkpoint.prefix.url
-    text = checkpoint.read([STRUCTURE_TENSOR])[STRUCTURE_TENSOR].reshape(-1)
-    entries = checkpoint.index.entries
-    structure = decode_structure(text[0] if text.size and isinstance(text[0], bytes) else b"", url, entries)
-    tags: dict[str, str] = {}
-    rebuild(structure, lambda leaf: tags.setdefault(leaf.name, leaf.tag))
+    text = checkpoint.read_named([STRUCTURE_TENSOR])[STRUCTURE_TENSOR].reshape(-1)
+    entries = checkpoint.tensors
+    structure, tags = decode_structure(text[0] if text.size and isinstance(text[0], bytes) else b"", url, entries)
 
     def misfit(name: str, error: ValueError) -> CheckpointDamagedError:
         return CheckpointDamagedError(
@@ -75,11 +74,11 @@ def _read_tree(checkpoint: OpenCheckpoint) -> Any:
         )
 
     values = read_leaves(checkpoint, tags, misfit, trust_widths=widths_are_credible(entries, tags))
-    return rebuild(structure, lambda leaf: values[leaf.name])
+    return rebuild(structure, iter(values.values()))
 
 
 def _read_flat(checkpoint: OpenCheckpoint) -> dict[str, Any]:
-    entries = checkpoint.index.entries
+    entries = checkpoint.tensors
     skipped = [name for name, entry in entries.items() if entry.dtype in UNREADABLE]
     if skipped:
         warnings.warn(
@@ -88,4 +87,4 @@ def _read_flat(checkpoint: OpenCheckpoint) -> dict[str, Any]:
             RecoveryWarning,
             stacklevel=6,  # up to the line that called `load`, or the manager's `restore`
         )
-    return checkpoint.read([name for name, entry in entries.items() if entry.dtype not in UNREADABLE])
+    return checkpoint.read_named([name for name, entry in entries.items() if entry.dtype not in UNREADABLE])

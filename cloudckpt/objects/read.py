@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from cloudckpt.checkpoint.targets import StringForm
+from cloudckpt.checkpoint.opened import AS_BYTES, StringForm
 from cloudckpt.objects.leaves import claimed_bytes, decode_leaf, string_form, unsized_form
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
-    from cloudckpt.bundle.entry import BundleEntry
-    from cloudckpt.checkpoint.reader import OpenCheckpoint
+    from cloudckpt.checkpoint.opened import OpenCheckpoint, TensorInfo
     from cloudckpt.errors import CloudckptError
+
+    Misfit = Callable[[str, ValueError], CloudckptError]
 
 __all__ = ["read_leaves", "widths_are_credible"]
 
@@ -26,11 +26,11 @@ WIDTH_BYTES = 128 << 20
 def read_leaves(
     checkpoint: OpenCheckpoint,
     tags: Mapping[str, str],
-    misfit: Callable[[str, ValueError], CloudckptError],
+    misfit: Misfit,
     *,
     trust_widths: bool = True,
 ) -> dict[str, object]:
-    """The values of all leaves, by tensor name.
+    """The values of all leaves by tensor name, in the order of the tags.
 
     Args:
         checkpoint: where they are.
@@ -38,27 +38,33 @@ def read_leaves(
         misfit: the error to raise about a tensor that can't become that.
         trust_widths: whether fixed-width strings may be allocated as their tags say.
     """
-
-    @contextmanager
-    def translated(name: str) -> Iterator[None]:
-        try:
-            yield
-        except ValueError as error:
-            raise misfit(name, error) from error
-
-    def form_of(name: str, tag: str) -> StringForm:
-        form = string_form(tag) if trust_widths else unsized_form(tag)
-        return form if form.convert is None else StringForm(form.dtype, translated(name)(form.convert))
-
-    tensors = checkpoint.read(tags, {name: form_of(name, tag) for name, tag in tags.items()})
+    form_of = string_form if trust_widths else unsized_form
+    forms = {name: form for name, tag in tags.items() if (form := form_of(tag)) is not AS_BYTES}
+    tensors = checkpoint.read_named(tags, {name: _explained(form, name, misfit) for name, form in forms.items()})
     values: dict[str, object] = {}
     for name, tag in tags.items():
-        with translated(name):
+        try:
             values[name] = decode_leaf(tag, tensors.pop(name))
+        except ValueError as error:
+            raise misfit(name, error) from error
     return values
 
 
-def widths_are_credible(entries: Mapping[str, BundleEntry], tags: Mapping[str, str]) -> bool:
+def _explained(form: StringForm, name: str, misfit: Misfit) -> StringForm:
+    """The form, with errors that say what tensor they are about."""
+    if (convert := form.convert) is None:
+        return form
+
+    def converted(strings: Sequence[bytes]) -> Sequence[Any]:
+        try:
+            return convert(strings)
+        except ValueError as error:
+            raise misfit(name, error) from error
+
+    return StringForm(form.dtype, converted)
+
+
+def widths_are_credible(entries: Mapping[str, TensorInfo], tags: Mapping[str, str]) -> bool:
     """Whether the widths of strings in a checkpoint's tags stand in proportion to what is stored.
 
     They always do unless somebody made them up, or arrays are nearly empty; such arrays come back narrower.

@@ -75,6 +75,4 @@ def tensors_of(tree: object) -> dict[str, NDArray[Any]]:
         TypeError, StructureError: as `save`.
     """
     flat = flatten(tree)
-    tensors = {name: leaf.array for name, leaf in flat.leaves.items()}
-    tensors[STRUCTURE_TENSOR] = np.array(encode_structure(flat.structure), object)
-    return tensors
+    return flat.arrays | {STRUCTURE_TENSOR: np.array(encode_structure(flat.structure), object)}

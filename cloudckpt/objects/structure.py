@@ -12,16 +12,24 @@ from __future__ import annotations
 
 import json
 import reprlib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from sys import intern
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cloudckpt.errors import CheckpointDamagedError, CheckpointVersionError
 from cloudckpt.objects.leaves import is_tag
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Container, Sequence
 
-__all__ = ["MAX_DEPTH", "STRUCTURE_TENSOR", "ContainerNode", "LeafNode", "Node", "decode_structure", "encode_structure"]
+__all__ = [
+    "MAX_DEPTH",
+    "STRUCTURE_TENSOR",
+    "ContainerNode",
+    "Key",
+    "Node",
+    "decode_structure",
+    "encode_structure",
+]
 
 STRUCTURE_TENSOR = "_CLOUDCKPT_TREE"
 VERSION = 1
@@ -29,23 +37,19 @@ MAX_DEPTH = 200
 """Deeper trees are refused, on both ways: they contain themselves, or are made to exhaust a reader's stack."""
 
 
-@dataclass(frozen=True, slots=True)
-class LeafNode:
-    """A value that a tensor holds."""
-
-    tag: str
-    name: str
+Key = str | int
 
 
-@dataclass(frozen=True, slots=True)
-class ContainerNode:
+class ContainerNode(NamedTuple):
     """A dict, list or tuple; a list's keys are its indices."""
 
     kind: str
-    children: tuple[tuple[str | int, Node], ...]
+    keys: Sequence[Key]
+    children: Sequence[Node]
 
 
-Node = ContainerNode | LeafNode | None
+Node = ContainerNode | str | None
+"""A `str` is a leaf's tag. Leaves are in order: those of a child come before those of the next."""
 
 
 def encode_structure(structure: Node) -> bytes:
@@ -55,17 +59,14 @@ def encode_structure(structure: Node) -> bytes:
 
 
 def _to_json(node: Node) -> object:
-    if node is None:
-        return None
-    if isinstance(node, LeafNode):
-        return node.tag
-    if node.kind == "dict":
-        return {"dict": [[key, _to_json(child)] for key, child in node.children]}
-    return {node.kind: [_to_json(child) for _, child in node.children]}
+    if node is None or isinstance(node, str):
+        return node
+    children = [_to_json(child) for child in node.children]
+    return {node.kind: list(zip(node.keys, children, strict=True)) if node.kind == "dict" else children}
 
 
-def decode_structure(text: bytes, path: str, tensors: Container[str]) -> Node:
-    """The structure that a checkpoint's JSON text says.
+def decode_structure(text: bytes, path: str, tensors: Container[str]) -> tuple[Node, dict[str, str]]:
+    """The structure that a checkpoint's JSON text says, and the tags of its leaves by tensor name, in order.
 
     Args:
         text: the JSON text.
@@ -92,7 +93,8 @@ def decode_structure(text: bytes, path: str, tensors: Container[str]) -> Node:
         )
     if "tree" not in document:
         raise _damaged(path, "it has no tree")
-    return _Reader(path, tensors).node(document["tree"], ())
+    reader = _Reader(path, tensors)
+    return reader.node(document["tree"], ()), reader.tags
 
 
 class _Reader:
@@ -101,42 +103,46 @@ class _Reader:
     def __init__(self, path: str, tensors: Container[str]) -> None:
         self._path = path
         self._tensors = tensors
-        self._names: set[str] = set()
+        self.tags: dict[str, str] = {}
+        """those of the leaves so far, by tensor name"""
 
-    def node(self, node: Any, keys: tuple[str | int, ...]) -> Node:
+    def node(self, node: Any, keys: tuple[Key, ...]) -> Node:
         if len(keys) > MAX_DEPTH:
             raise _damaged(self._path, f"it is more than {MAX_DEPTH} levels deep")
         if node is None:
             return None
         if isinstance(node, str) and is_tag(node):
-            return LeafNode(node, self._name(keys))
+            return self._add_leaf("/".join(map(str, keys)), node)
         if isinstance(node, dict) and len(node) == 1:
             ((kind, items),) = node.items()
-            if kind in {"dict", "list", "tuple"} and isinstance(items, list):
-                pairs = items if kind == "dict" else enumerate(items)
-                children = tuple(self._child(pair, keys) for pair in pairs)
-                if len({key for key, _ in children}) < len(children):
-                    raise _damaged(self._path, "it has a key twice")
-                return ContainerNode(kind, children)
+            if kind == "dict" and isinstance(items, list):
+                return self._dict(items, keys)
+            if kind in {"list", "tuple"} and isinstance(items, list):
+                children = [self.node(item, (*keys, index)) for index, item in enumerate(items)]
+                return ContainerNode(kind, range(len(items)), children)
         raise _damaged(self._path, f"it has an unknown node {reprlib.repr(node)}")
 
-    def _child(self, pair: Any, keys: tuple[str | int, ...]) -> tuple[str | int, Node]:
-        if not isinstance(pair, tuple | list) or len(pair) != 2:
-            raise _damaged(self._path, f"{reprlib.repr(pair)} is no pair of key and value")
-        key, child = pair
-        if type(key) is not str and type(key) is not int:
-            raise _damaged(self._path, f"it has a key {reprlib.repr(key)}")
-        return key, self.node(child, (*keys, key))
+    def _dict(self, pairs: list[Any], keys: tuple[Key, ...]) -> Node:
+        children: dict[Key, Node] = {}
+        for pair in pairs:
+            if not isinstance(pair, list) or len(pair) != 2:
+                raise _damaged(self._path, f"{reprlib.repr(pair)} is no pair of key and value")
+            key, child = pair
+            if type(key) is not str and type(key) is not int:
+                raise _damaged(self._path, f"it has a key {reprlib.repr(key)}")
+            if key in children:
+                raise _damaged(self._path, f"it has the key {reprlib.repr(key)} twice")
+            children[key] = self.node(child, (*keys, key))
+        return ContainerNode("dict", list(children), list(children.values()))
 
-    def _name(self, keys: tuple[str | int, ...]) -> str:
-        """The tensor's name. It must be there, and no other leaf's: a short text can't claim to fill a large memory."""
-        name = "/".join(map(str, keys))
+    def _add_leaf(self, name: str, tag: str) -> str:
+        """A leaf's tensor must be there, and no other leaf's: a short text can't claim to fill a large memory."""
         if name not in self._tensors:
             raise _damaged(self._path, f"there is no tensor {reprlib.repr(name)}, which it names")
-        if name in self._names:
+        if name in self.tags:
             raise _damaged(self._path, f"it names the tensor {reprlib.repr(name)} twice")
-        self._names.add(name)
-        return name
+        self.tags[name] = tag = intern(tag)  # the parser makes a new string for every leaf
+        return tag
 
 
 def _damaged(path: str, what: str) -> CheckpointDamagedError:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 from cloudckpt.errors import StructureError
 from cloudckpt.objects.leaves import tensor_dtype
 from cloudckpt.objects.read import read_leaves
-from cloudckpt.objects.tree import FlatTree, Leaf, flatten, is_reserved, rebuild
+from cloudckpt.objects.tree import FlatTree, flatten, is_reserved, rebuild
 from cloudckpt.variables.dtypes import DataType
 
 if TYPE_CHECKING:
-    from cloudckpt.bundle.entry import BundleEntry
-    from cloudckpt.checkpoint.reader import OpenCheckpoint
+    from numpy.typing import NDArray
+
+    from cloudckpt.checkpoint.opened import OpenCheckpoint, TensorInfo
 
 __all__ = ["load_like"]
 
@@ -37,56 +38,53 @@ def load_like(checkpoint: OpenCheckpoint, *, like: object) -> Any:
 
     def misfit(name: str, error: ValueError) -> StructureError:
         return StructureError(
-            f"tensor {name!r} of {checkpoint.prefix.url!r} does not fit {template.leaves[name].path} of the template: "
-            f"{error}",
+            f"tensor {name!r} of {checkpoint.prefix.url!r} does not fit {template.path(name)} of the template: {error}",
             path=checkpoint.prefix.url,
             tensor=name,
         )
 
-    tags = {name: _tag(leaf, checkpoint.index.entries[name]) for name, leaf in template.leaves.items()}
+    tags = {name: _tag(tag, checkpoint.tensors[name]) for name, tag in template.tags.items()}
     values = read_leaves(checkpoint, tags, misfit)
-    return rebuild(template.structure, lambda leaf: values[leaf.name])
+    return rebuild(template.structure, iter(values.values()))
 
 
-def _tag(leaf: Leaf, entry: BundleEntry) -> str:
+def _tag(tag: str, entry: TensorInfo) -> str:
     """The leaf's tag; how an int was stored depends on how large it was."""
-    if leaf.tag in {"int", "bigint"}:
+    if tag in {"int", "bigint"}:
         return "bigint" if entry.dtype == DataType.STRING else "int"
-    return leaf.tag
+    return tag
 
 
 def _differences(checkpoint: OpenCheckpoint, template: FlatTree) -> list[str]:
-    entries = checkpoint.index.entries
+    entries = checkpoint.tensors
     missing = [
-        f"{leaf.path} ({name!r}) is not in the checkpoint"
-        for name, leaf in template.leaves.items()
-        if name not in entries
+        f"{template.path(name)} ({name!r}) is not in the checkpoint" for name in template.tags if name not in entries
     ]
     unwanted = [
         f"the checkpoint's tensor {name!r} is not in the template"
         for name in entries
-        if name not in template.leaves and not is_reserved(name)
+        if name not in template.tags and not is_reserved(name)
     ]
     unlike = [
-        difference
-        for name, leaf in template.leaves.items()
-        if name in entries and (difference := _difference(name, leaf, entries[name])) is not None
+        f"{template.path(name)} {difference}"
+        for name, array in template.arrays.items()
+        if name in entries and (difference := _difference(name, template.tags[name], array, entries[name]))
     ]
     return missing + unwanted + unlike
 
 
-def _difference(name: str, leaf: Leaf, entry: BundleEntry) -> str | None:
-    if leaf.array.shape != entry.shape:
-        return f"{leaf.path} has shape {leaf.array.shape}, tensor {name!r} {entry.shape}"
-    if not leaf.tag.startswith(("array", "scalar")):
+def _difference(name: str, tag: str, array: NDArray[Any], entry: TensorInfo) -> str | None:
+    if array.shape != entry.shape:
+        return f"has shape {array.shape}, tensor {name!r} {entry.shape}"
+    if not tag.startswith(("array", "scalar")):
         return None  # a Python scalar is made of any tensor of its kind, which decoding checks
-    wanted = tensor_dtype(leaf.array)
+    wanted = tensor_dtype(array)
     if wanted != entry.dtype:
-        return f"{leaf.path} is {wanted.name.lower()}, tensor {name!r} {_dtype_name(entry)}"
+        return f"is {wanted.name.lower()}, tensor {name!r} {_dtype_name(entry)}"
     return None
 
 
-def _dtype_name(entry: BundleEntry) -> str:
+def _dtype_name(entry: TensorInfo) -> str:
     with suppress(ValueError):
         return DataType(entry.dtype).name.lower()
     return f"of the unknown dtype {entry.dtype}"

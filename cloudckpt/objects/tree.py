@@ -2,40 +2,43 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from cloudckpt.errors import StructureError
 from cloudckpt.objects.leaves import MAX_DIGITS, encode_leaf
-from cloudckpt.objects.structure import MAX_DEPTH, ContainerNode, LeafNode, Node
+from cloudckpt.objects.structure import MAX_DEPTH, ContainerNode, Node
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-__all__ = ["FlatTree", "Leaf", "flatten", "is_reserved", "rebuild"]
+    from cloudckpt.objects.structure import Key
+
+__all__ = ["FlatTree", "flatten", "is_reserved", "rebuild"]
 
 OBJECT_GRAPH_TENSOR = "_CHECKPOINTABLE_OBJECT_GRAPH"
 RESERVED_PREFIX = "_CLOUDCKPT_"
 
 
 @dataclass(frozen=True, slots=True)
-class Leaf:
-    """One value of a tree, as the tensor that holds it."""
-
-    path: str
-    """how Python reaches it, such as `['layer1']['w']`"""
-    tag: str
-    array: NDArray[Any]
-
-
-@dataclass(frozen=True, slots=True)
 class FlatTree:
-    """A tree taken apart: its structure, and its leaves by tensor name."""
+    """A tree taken apart: its structure, and by tensor name, in the order of the tree, what is known of its leaves.
+
+    A dict for each, not an object for each leaf: as many objects more would set off the garbage collector.
+    """
 
     structure: Node
-    leaves: dict[str, Leaf]
+    arrays: dict[str, NDArray[Any]]
+    """the tensors that hold them"""
+    tags: dict[str, str]
+    keys: dict[str, tuple[Key, ...]]
+    """those on the way to them"""
+
+    def path(self, name: str) -> str:
+        """How Python reaches a leaf, such as `['layer1']['w']`."""
+        return _path(self.keys[name])
 
 
 def flatten(tree: object) -> FlatTree:
@@ -45,74 +48,89 @@ def flatten(tree: object) -> FlatTree:
         TypeError: a node, key or leaf is of a type that can't be saved; the message has its path.
         StructureError: two leaves come to one tensor name, or a name is empty, reserved or not valid UTF-8.
     """
-    leaves: dict[str, Leaf] = {}
-    return FlatTree(_take_apart(tree, (), "", leaves), leaves)
+    flat = FlatTree(None, {}, {}, {})
+    return replace(flat, structure=_take_apart(tree, (), flat))
 
 
-def _take_apart(node: object, keys: tuple[str | int, ...], path: str, leaves: dict[str, Leaf]) -> Node:
+def _take_apart(node: object, keys: tuple[Key, ...], flat: FlatTree) -> Node:
+    """The structure of a node; its leaves are added to `flat`."""
     if len(keys) > MAX_DEPTH:
-        raise StructureError(f"the tree is more than {MAX_DEPTH} levels deep, or contains itself, at {path[:200]}…")
-    kind = type(node)
+        raise StructureError(
+            f"the tree is more than {MAX_DEPTH} levels deep, or contains itself, at {_path(keys)[:200]}…"
+        )
     if node is None:
         return None
+    kind = type(node)
     if kind is dict or kind is list or kind is tuple:
-        children = [
-            (key, _take_apart(child, (*keys, key), f"{path}[{key!r}]", leaves)) for key, child in _children(node, path)
-        ]
-        return ContainerNode(kind.__name__, tuple(children))
+        children = {key: _take_apart(child, (*keys, key), flat) for key, child in _children(node, keys)}
+        return ContainerNode(kind.__name__, list(children), list(children.values()))
     name = "/".join(map(str, keys))
-    _check_name(name, path, leaves)
-    leaf = leaves[name] = _leaf(node, path)
-    return LeafNode(leaf.tag, name)
+    _check_name(name, keys, flat)
+    tag, flat.arrays[name] = _encode(node, keys)
+    flat.tags[name] = tag
+    flat.keys[name] = keys
+    return tag
 
 
-def _children(node: Any, path: str) -> Iterator[tuple[str | int, object]]:
-    for key, child in node.items() if type(node) is dict else enumerate(node):
-        _check_key(key, path or "the root")
+def _path(keys: tuple[Key, ...]) -> str:
+    return "".join([f"[{key!r}]" for key in keys])
+
+
+def _children(node: Any, keys: tuple[Key, ...]) -> Iterator[tuple[Key, object]]:
+    if type(node) is not dict:
+        yield from enumerate(node)
+        return
+    for key, child in node.items():
+        _check_key(key, keys)
         yield key, child
 
 
-def _check_key(key: object, path: str) -> None:
+def _check_key(key: object, keys: tuple[Key, ...]) -> None:
     kind = type(key)
     if kind is not str and kind is not int:
-        raise TypeError(f"the key {key!r} at {path} is a {kind.__name__}: keys are str or int")
+        raise TypeError(f"the key {key!r} at {_path(keys) or 'the root'} is a {kind.__name__}: keys are str or int")
     try:
         str(key).encode()
     except UnicodeEncodeError as error:
-        raise StructureError(f"the key {key!r} at {path} is not valid UTF-8: {error.reason}") from error
+        raise StructureError(
+            f"the key {key!r} at {_path(keys) or 'the root'} is not valid UTF-8: {error.reason}"
+        ) from error
     except ValueError as error:
-        raise StructureError(f"a key at {path} is an int of more than {MAX_DIGITS} decimal digits") from error
+        raise StructureError(
+            f"a key at {_path(keys) or 'the root'} is an int of more than {MAX_DIGITS} decimal digits"
+        ) from error
 
 
-def _leaf(value: object, path: str) -> Leaf:
+def _encode(value: object, keys: tuple[Key, ...]) -> tuple[str, NDArray[Any]]:
     try:
-        return Leaf(path, *encode_leaf(value))
+        return encode_leaf(value)
     except TypeError as error:
         raise TypeError(
-            f"{path or 'the tree'} can't be saved: {error}. A tree is made of dict, list, tuple, None, Python "
+            f"{_path(keys) or 'the tree'} can't be saved: {error}. A tree is made of dict, list, tuple, None, Python "
             "scalars, strings, and NumPy arrays of TensorFlow's dtypes; convert it to one of these"
         ) from error
     except ValueError as error:
-        raise StructureError(f"{path or 'the tree'} can't be saved: {error}") from error
+        raise StructureError(f"{_path(keys) or 'the tree'} can't be saved: {error}") from error
 
 
-def _check_name(name: str, path: str, leaves: dict[str, Leaf]) -> None:
+def _check_name(name: str, keys: tuple[Key, ...], flat: FlatTree) -> None:
     if not name:
         raise StructureError(
-            f"the leaf at {path or 'the root'} has no tensor name, since names are the keys on the way to it; put it "
-            "into a dict, under a key that is not empty"
+            f"the leaf at {_path(keys) or 'the root'} has no tensor name, since names are the keys on the way to it; "
+            "put it into a dict, under a key that is not empty"
         )
     if is_reserved(name):
-        raise StructureError(f"the tensor name {name!r} at {path} is reserved; use another key", tensor=name)
+        raise StructureError(f"the tensor name {name!r} at {_path(keys)} is reserved; use another key", tensor=name)
     if name.startswith("\0"):
         raise StructureError(
-            f"the tensor name {name!r} at {path} begins with a null character, as only the format's own keys do; use "
-            "another key",
+            f"the tensor name {name!r} at {_path(keys)} begins with a null character, as only the format's own keys "
+            "do; use another key",
             tensor=name,
         )
-    if name in leaves:
+    if name in flat.keys:
         raise StructureError(
-            f"two leaves come to the tensor name {name!r}: {leaves[name].path} and {path}; rename one", tensor=name
+            f"two leaves come to the tensor name {name!r}: {flat.path(name)} and {_path(keys)}; rename one",
+            tensor=name,
         )
 
 
@@ -121,14 +139,13 @@ def is_reserved(name: str) -> bool:
     return name == OBJECT_GRAPH_TENSOR or name.startswith(RESERVED_PREFIX)
 
 
-def rebuild(structure: Node, leaf: Callable[[LeafNode], object]) -> Any:
-    """Put a tree together again, asking `leaf` for the value of every leaf."""
+def rebuild(structure: Node, leaves: Iterator[object]) -> Any:
+    """Put a tree together again, from its structure and the values of its leaves, in order."""
     if structure is None:
         return None
-    if isinstance(structure, LeafNode):
-        return leaf(structure)
-    children = [(key, rebuild(child, leaf)) for key, child in structure.children]
+    if isinstance(structure, str):
+        return next(leaves)
+    children = [rebuild(child, leaves) for child in structure.children]
     if structure.kind == "dict":
-        return dict(children)
-    values = [value for _, value in children]
-    return tuple(values) if structure.kind == "tuple" else values
+        return dict(zip(structure.keys, children, strict=True))
+    return tuple(children) if structure.kind == "tuple" else children

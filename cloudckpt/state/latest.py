@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from cloudckpt.bundle.naming import index_filename
+from cloudckpt.checkpoint.v1_files import find_files
 from cloudckpt.errors import ObjectNotFoundError
 from cloudckpt.state.directory import read_state
 from cloudckpt.state.state_file import STATE_FILENAME, last_component
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from cloudckpt.storage.open import Location
 
-__all__ = ["latest_checkpoint"]
+__all__ = ["has_checkpoint", "latest_checkpoint", "latest_in"]
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +31,8 @@ def latest_checkpoint(
 ) -> str | None:
     """The prefix of the newest checkpoint that a directory's state file names, or None.
 
-    It believes the state file, as TensorFlow does, and looks only whether that checkpoint has an index;
+    It believes the state file, as TensorFlow does, and looks only whether that checkpoint has an index, or is a file
+    of version 1 of the format, or a pattern of such files ("model-?????-of-00003");
     `CheckpointManager.restore_latest` also finds checkpoints that the state does not name. Unlike TensorFlow's, it
     raises where a state file can't be read, and never looks outside the directory: a path that leaves it is taken by
     its last component.
@@ -48,22 +50,40 @@ def latest_checkpoint(
         StateFileError: the state file is there and can't be read.
         StorageError: the store failed, or the bucket itself does not exist.
 
-    Cost: a GET and a HEAD (two where the path in the state file holds folders); a GET and a LIST without a state file.
+    Cost: a GET and a HEAD; a few more where the path in the state file holds folders, or is a V1 checkpoint's; a GET
+    and a LIST without a state file.
     """
     with open_location(checkpoint_dir, storage_options) as directory:
-        read = read_state(directory, latest_filename or STATE_FILENAME)
-        if read.error is not None:
-            raise read.error
-        if read.info is None:
-            _require_bucket(directory)
-        if not read.state.latest:
-            return None
-        for name in _names_inside(read.state.latest):
-            prefix = directory.child(name)
-            if _has_index(prefix):
-                return prefix.url
-        logger.warning("the state file in %s names %r, which has no index there", directory.url, read.state.latest)
+        prefix = latest_in(directory, latest_filename)
+        return None if prefix is None else prefix.url
+
+
+def latest_in(directory: Location, latest_filename: str | None = None) -> Location | None:
+    """What `latest_checkpoint` does, at an open location."""
+    read = read_state(directory, latest_filename or STATE_FILENAME)
+    if read.error is not None:
+        raise read.error
+    if read.info is None:
+        _require_bucket(directory)
+    if not read.state.latest:
         return None
+    for prefix in map(directory.child, _names_inside(read.state.latest)):
+        if has_checkpoint(prefix):
+            return prefix
+    logger.warning("the state file in %s names %r, which is not there", directory.url, read.state.latest)
+    return None
+
+
+def has_checkpoint(prefix: Location) -> bool:
+    """Whether there is an index of that prefix; or, in the V1 format, a file of that name, or files of that pattern.
+
+    Source: python/checkpoint/checkpoint_management.py, checkpoint_exists_internal. One request, or up to three.
+    """
+    try:
+        prefix.store.stat(index_filename(prefix.key))
+    except ObjectNotFoundError:
+        return bool(find_files(prefix))
+    return True
 
 
 def _require_bucket(directory: Location) -> None:
@@ -75,11 +95,3 @@ def _names_inside(path: str) -> list[str]:
     """Where in the directory a path of its state file may point: as it stands if it stays inside, else its end."""
     stays = not path.startswith("/") and ".." not in path.split("/") and "://" not in path
     return list(dict.fromkeys([path, last_component(path)] if stays else [last_component(path)]))
-
-
-def _has_index(prefix: Location) -> bool:
-    try:
-        prefix.store.stat(index_filename(prefix.key))
-    except ObjectNotFoundError:
-        return False
-    return True

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from cloudckpt.bundle.index import decode_index
-from cloudckpt.checkpoint import commit
+from cloudckpt.checkpoint import commit, standing
 from cloudckpt.checkpoint.commit import save_tensors
 from cloudckpt.checkpoint.delete import delete_checkpoint, find_doomed
 from cloudckpt.checkpoint.names import choose_names
@@ -66,7 +66,7 @@ def operations(place: Location, action: Any) -> list[str]:
 
 
 def value(place: Location) -> list[float]:
-    found: list[float] = open_checkpoint(place).read(["a"])["a"].tolist()
+    found: list[float] = open_checkpoint(place).read_named(["a"])["a"].tolist()
     return found
 
 
@@ -156,7 +156,7 @@ def test_new_data_never_gets_a_name_that_the_old_index_knows(place: Location, mo
         seen.update(taken)
         return choose_names(*args, taken=taken, **rest)
 
-    monkeypatch.setattr(commit, "choose_names", watched)
+    monkeypatch.setattr(standing, "choose_names", watched)
     save_tensors(place, NEW)
     assert seen == {old}
 
@@ -176,11 +176,23 @@ def test_a_store_that_takes_bytes_in_order_gets_several_files(place: Location, m
     arrays = {f"w{number}": np.full(100, number, np.uint8) for number in range(35)}
     saved = save_tensors(limited(place, parallel_upload=False), arrays)
     assert [key[-14:] for key in saved.data_files] == [f"00000{shard}-of-00003"[1:] for shard in range(3)]
-    loaded = open_checkpoint(place).read(arrays)
+    loaded = open_checkpoint(place).read_named(arrays)
     assert all(loaded[name].tolist() == array.tolist() for name, array in arrays.items())
     again = save_tensors(limited(place, parallel_upload=False), arrays)
     assert len(again.data_files) == 3
     assert keys(place) == {*again.data_files, f"{place.key}.index"}
+
+
+@pytest.mark.parametrize("parallel_upload", [True, False])
+def test_as_many_data_files_as_are_asked_for(place: Location, parallel_upload: bool) -> None:
+    arrays = {f"w{number}": np.full(100, number, np.uint8) for number in range(35)}
+    store = limited(place, parallel_upload=parallel_upload)
+    for _ in range(2):
+        saved = save_tensors(store, arrays, shards=7, alignment=1)
+        assert [info.size for info in list_prefix(place).data.values()] == [500] * 7
+        assert keys(place) == {*saved.data_files, saved.index.key}
+        loaded = open_checkpoint(place).read_named(arrays)
+        assert all(loaded[name].tolist() == array.tolist() for name, array in arrays.items())
 
 
 def test_a_store_that_can_not_compare_refuses_to_replace(place: Location) -> None:
@@ -247,7 +259,7 @@ def test_one_file_of_a_checkpoint_is_refused_before_any_request(place: Location)
 def test_a_checkpoint_without_bytes(place: Location, names: list[str]) -> None:
     for _ in range(2):
         save_tensors(place, {name: np.empty((0, 3)) for name in names})
-        assert [*open_checkpoint(place).index.entries] == names
+        assert [*open_checkpoint(place).tensors] == names
         assert len(keys(place)) == 1 + len(names)
 
 

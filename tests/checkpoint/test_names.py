@@ -33,6 +33,18 @@ def test_a_prefix_in_use_gets_a_random_block_of_many(count: int) -> None:
         assert parse_data_filename(key) == ("run/ckpt", shard, chosen.num_shards)
 
 
+def test_names_are_split_among_processes() -> None:
+    chosen = choose_names("run/ckpt", 6, taken=(), fresh=False)
+    shares = chosen.split([1, 0, 3, 2])
+    assert [len(share.keys) for share in shares] == [1, 0, 3, 2]
+    assert [key for share in shares for key in share.keys] == [*chosen.keys]
+    for share in shares:
+        assert share.num_shards == chosen.num_shards
+        assert [parse_data_filename(key)[1] for key in share.keys] == [
+            *range(share.first, share.first + len(share.keys))
+        ]
+
+
 def test_random_names_do_not_repeat() -> None:
     assert len({choose_names("ckpt", 1, taken=(), fresh=False).keys for _ in range(200)}) == 200
 

@@ -10,9 +10,9 @@ import pytest
 
 from cloudckpt.checkpoint import read as reading
 from cloudckpt.checkpoint.commit import save_tensors
+from cloudckpt.checkpoint.opened import StringForm
 from cloudckpt.checkpoint.prefix import list_prefix
 from cloudckpt.checkpoint.reader import open_checkpoint, read_consistently
-from cloudckpt.checkpoint.targets import StringForm
 from cloudckpt.checksums import crc32c
 from cloudckpt.errors import (
     CheckpointDamagedError,
@@ -60,13 +60,13 @@ def reads(place: Location, names: list[str]) -> list[int]:
         inner(key, offset, into, version)
 
     store.read = counted  # type: ignore[method-assign]
-    found = open_checkpoint(Location(store, place.key)).read(names)
+    found = open_checkpoint(Location(store, place.key)).read_named(names)
     assert all(found[name].tolist() == ARRAYS[name].tolist() for name in names)
     return sizes
 
 
 def test_all_tensors_are_one_request(place: Location) -> None:
-    (entry,) = [entry for name, entry in open_checkpoint(place).index.entries.items() if name == "e"]
+    (entry,) = [entry for name, entry in open_checkpoint(place).tensors.items() if name == "e"]
     assert reads(place, [*ARRAYS]) == [entry.offset + entry.size]
 
 
@@ -92,7 +92,7 @@ def test_strings_come_in_the_form_that_is_asked_for(place: Location, monkeypatch
     monkeypatch.setattr(reading, "RANGE_BYTES", 200)
     monkeypatch.setattr(reading, "IN_ORDER_BYTES", 70)
     form = StringForm(np.dtype("U60"), lambda strings: [string.decode() for string in strings])
-    array = open_checkpoint(place).read(["b"], {"b": form})["b"]
+    array = open_checkpoint(place).read_named(["b"], {"b": form})["b"]
     assert array.dtype == "U60"
     assert array.tolist() == ["x" * number for number in range(50)]
 
@@ -102,23 +102,23 @@ def test_a_form_that_fails_is_told_after_damage(place: Location) -> None:
         raise ValueError("not these")
 
     with pytest.raises(ValueError, match="not these"):
-        open_checkpoint(place).read(["b"], {"b": StringForm(convert=refuse)})
+        open_checkpoint(place).read_named(["b"], {"b": StringForm(convert=refuse)})
     data, _ = place.store.get(data_key(place))
     rewrite(place, data.replace(b"x" * 1000, b"x" * 999 + b"y"))
     with pytest.raises(ChecksumMismatchError):
-        open_checkpoint(place).read(["b"], {"b": StringForm(convert=refuse)})
+        open_checkpoint(place).read_named(["b"], {"b": StringForm(convert=refuse)})
 
 
 def test_a_tensor_that_is_not_there(place: Location) -> None:
     with pytest.raises(TensorNotFoundError, match="has no tensor 'x'") as caught:
-        open_checkpoint(place).read(["a", "x"])
+        open_checkpoint(place).read_named(["a", "x"])
     assert (caught.value.path, caught.value.tensor) == (place.url, "x")
 
 
 def test_a_missing_data_file_is_named(place: Location) -> None:
     key = data_key(place)
     place.store.delete([key])
-    for act in (lambda: open_checkpoint(place).read(["a"]), lambda: read_consistently(place, lambda _: None)):
+    for act in (lambda: open_checkpoint(place).read_named(["a"]), lambda: read_consistently(place, lambda _: None)):
         with pytest.raises(CheckpointDamagedError, match=r"is not whole: .*data-00000-of-00001' is missing"):
             act()
     assert open_checkpoint(place).missing == f"{place.store.url(key)!r} is missing"
@@ -129,14 +129,14 @@ def test_a_short_data_file_is_named_before_anything_is_read(place: Location) -> 
     rewrite(place, data[:-1])
     store = FaultyStore(place.store, 0)
     with pytest.raises(CheckpointDamagedError, match=f"has {len(data) - 1} bytes where the index needs {len(data)}"):
-        read_consistently(Location(store, place.key), lambda checkpoint: checkpoint.read(ARRAYS))
+        read_consistently(Location(store, place.key), lambda checkpoint: checkpoint.read_named(ARRAYS))
     assert not any(operation.startswith("read") for operation in store.operations)
 
 
 def test_a_longer_data_file_does_no_harm(place: Location) -> None:
     data, _ = place.store.get(data_key(place))
     rewrite(place, data + b"more")
-    assert open_checkpoint(place).read(["a"])["a"].tolist() == ARRAYS["a"].tolist()
+    assert open_checkpoint(place).read_named(["a"])["a"].tolist() == ARRAYS["a"].tolist()
 
 
 def test_a_data_file_that_is_written_over_while_it_is_read_is_damage(place: Location) -> None:
@@ -144,7 +144,7 @@ def test_a_data_file_that_is_written_over_while_it_is_read_is_damage(place: Loca
 
     def read(checkpoint: Any) -> None:
         rewrite(place, data)
-        checkpoint.read(["a"])
+        checkpoint.read_named(["a"])
 
     with pytest.raises(CheckpointDamagedError, match=r"is not whole: .*replaced"):
         read_consistently(place, read)
@@ -160,5 +160,5 @@ def test_nothing_there(place: Location) -> None:
 def test_the_requests_of_a_read(place: Location) -> None:
     for files, looked in ((None, ["list ckpt."]), (list_prefix(place), [])):
         store = FaultyStore(place.store, 0)
-        read_consistently(Location(store, place.key), lambda checkpoint: checkpoint.read(["a"]), files)
+        read_consistently(Location(store, place.key), lambda checkpoint: checkpoint.read_named(["a"]), files)
         assert store.operations == ["get ckpt.index", *looked, "read ckpt.data-00000-of-00001", "stat ckpt.index"]

@@ -10,7 +10,10 @@ import numpy as np
 import pytest
 
 import cloudckpt as ckpt
+from cloudckpt.checkpoint.commit import save_tensors
+from cloudckpt.checkpoint.merge import merge_checkpoints
 from cloudckpt.checkpoint.prefix import list_prefix, open_prefix
+from cloudckpt.checkpoint.reader import open_checkpoint
 from cloudckpt.errors import PermissionDeniedError, StorageError
 from cloudckpt.objects.load import load_tree
 from cloudckpt.objects.save import save_tree
@@ -48,6 +51,24 @@ def test_a_large_state_is_replaced(object_server: ObjectServer) -> None:
         assert_same(ckpt.load(prefix, storage_options=options), tree)
     with open_prefix(prefix, options) as location:
         assert files(location) == 2
+
+
+def test_parts_are_merged_by_the_server(object_server: ObjectServer) -> None:
+    """Of the data no byte passes through this process: its requests read nothing but indexes."""
+    with open_prefix(f"{object_server.fresh_url()}/run/ckpt", object_server.storage_options) as place:
+        store = FaultyStore(place.store, 0)
+        parts = [Location(store, f"{place.key}_temp/part-{number}") for number in range(2)]
+        for _ in range(2):
+            for number, part in enumerate(parts):
+                save_tensors(part, {f"w{number}": LARGE["w"], f"s{number}": LARGE["s"][:number]}, shards=2)
+            store.operations.clear()
+            merge_checkpoints(parts, Location(store, place.key), delete_old=True, allow_missing=False)
+            assert {step.partition(" ")[0] for step in store.operations} & {"read", "create", "write"} == set()
+            found = open_checkpoint(place).read_named(["w0", "w1", "s0", "s1"])
+            assert all(np.array_equal(found[f"w{number}"], LARGE["w"]) for number in range(2))
+            assert [found[f"s{number}"].tolist() for number in range(2)] == [[], [b"x" * 200_000]]
+            assert [files(part) for part in parts] == [0, 0]
+        assert files(place) == 5
 
 
 @pytest.mark.parametrize("name", ["a b", "100%", "a+b", "#1", "ü", "a?b", "[x]"])

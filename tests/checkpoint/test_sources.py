@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -10,10 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cloudckpt.checkpoint import sources, string_source
-from cloudckpt.checkpoint.sources import TensorSource, numeric_source
+from cloudckpt.checkpoint.sources import Source, bytes_of, numeric_source
 from cloudckpt.checksums import combine, crc32c
 from tests.bundle.whole_strings import decode_strings, encode_lengths
 from tests.objects.strategies import fixed_arrays, string_arrays
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @pytest.fixture(autouse=True)
@@ -23,13 +27,17 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(string_source, "CHUNK_ELEMENTS", 3)
 
 
-def whole(source: TensorSource) -> bytes:
-    return b"".join(source.read(0, source.size))
+def read(source: Source, start: int, stop: int) -> Sequence[memoryview]:
+    return [bytes_of(source)[start:stop]] if isinstance(source, np.ndarray) else source.read(start, stop)
 
 
-def in_pieces(source: TensorSource, cuts: list[int]) -> bytes:
-    edges = [0, *sorted(cut % (source.size + 1) for cut in cuts), source.size]
-    return b"".join(view for start, stop in pairwise(edges) for view in source.read(start, stop))
+def whole(source: Source) -> bytes:
+    return b"".join(read(source, 0, source.nbytes))
+
+
+def in_pieces(source: Source, cuts: list[int]) -> bytes:
+    edges = [0, *sorted(cut % (source.nbytes + 1) for cut in cuts), source.nbytes]
+    return b"".join(view for start, stop in pairwise(edges) for view in read(source, start, stop))
 
 
 def encoded(array: np.ndarray) -> tuple[bytes, int]:
@@ -44,7 +52,7 @@ def encoded(array: np.ndarray) -> tuple[bytes, int]:
 @given(fixed_arrays(), st.lists(st.integers(0, 1000), max_size=3))
 def test_a_numeric_source_is_the_arrays_bytes(array: np.ndarray, cuts: list[int]) -> None:
     source = numeric_source(array)
-    assert (source.shape, source.size, source.header_size) == (array.shape, array.nbytes, 0)
+    assert (source.dtype, source.shape, source.nbytes) == (array.dtype, array.shape, array.nbytes)
     assert whole(source) == array.tobytes()
     assert in_pieces(source, cuts) == array.tobytes()
 
@@ -65,19 +73,27 @@ def test_a_long_text_is_encoded_in_pieces(text: str) -> None:
     array = np.array(["", "a", text, "", "b"], object)
     source = string_source.string_source(array)
     assert whole(source) == encoded(array)[0]
-    assert max(len(view) for view in source.read(0, source.size)) <= 4 * 16
+    assert max(len(view) for view in source.read(0, source.nbytes)) <= 4 * 16
 
 
 def test_contiguous_memory_is_not_copied() -> None:
     array = np.arange(100.0).reshape(10, 10)
-    (view,) = numeric_source(array).read(80, 160)
+    assert numeric_source(array) is array
+    view = bytes_of(array)[80:160]
     array[1] = 7
     assert np.frombuffer(view).tolist() == [7.0] * 10
 
 
 def test_blocks_of_other_memory_are_small() -> None:
     array = np.asfortranarray(np.arange(1000, dtype=np.uint8).reshape(10, 100))
-    assert {len(view) for view in numeric_source(array).read(0, 1000)} <= {*range(1, 17)}
+    assert {len(view) for view in read(numeric_source(array), 0, 1000)} <= {*range(1, 17)}
+
+
+@pytest.mark.parametrize("stop", [1000, 1001, 1 << 40])
+def test_a_range_ends_with_the_tensor(stop: int) -> None:
+    array = np.asfortranarray(np.arange(1000, dtype=np.uint8).reshape(10, 100))
+    assert b"".join(read(numeric_source(array), 990, stop)) == array.tobytes()[990:]
+    assert b"".join(read(numeric_source(array), stop, stop + 1)) == b""
 
 
 @pytest.mark.parametrize("array", [np.array([1], object), np.array(["a", None], object)], ids=repr)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cloudckpt.checkpoint.commit import _source
+from cloudckpt.bundle.entry import BundleEntry
+from cloudckpt.checkpoint.content import content_of
+from cloudckpt.checkpoint.entries import Entries
 from cloudckpt.checkpoint.plan import plan_shards
 from cloudckpt.checkpoint.write import ShardWriter, write_shards
 from cloudckpt.checksums import crc32c as checksum_of
@@ -21,6 +24,8 @@ from tests.objects.strategies import fixed_arrays, string_arrays
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from cloudckpt.checkpoint.plan import ShardPlan
 
 
 class RecordingUpload(Upload):
@@ -55,6 +60,18 @@ class RecordingUpload(Upload):
         pass
 
 
+def plans(arrays: dict[str, np.ndarray], alignment: int = 1) -> list[ShardPlan]:
+    content = content_of(arrays)
+    return plan_shards(content.keys, content.sources, alignment=alignment)
+
+
+def entries_of(writer: ShardWriter, shard_id: int) -> dict[str, BundleEntry]:
+    entries = Entries()
+    writer.add_entries(entries, shard_id)
+    decode = partial(BundleEntry.decode, path="p", num_shards=shard_id + 1)
+    return {key.decode(): decode(entry, name=key.decode()) for key, entry in entries.stored.items()}
+
+
 arrays = st.dictionaries(st.sampled_from("abcdefgh"), fixed_arrays() | string_arrays(), max_size=6)
 
 
@@ -63,13 +80,13 @@ arrays = st.dictionaries(st.sampled_from("abcdefgh"), fixed_arrays() | string_ar
 def test_any_part_size_makes_the_same_file(
     arrays: dict[str, np.ndarray], part_size: int, alignment: int, parallel: bool
 ) -> None:
-    for plan in plan_shards({name: _source(name, array) for name, array in arrays.items()}, alignment=alignment):
+    for plan in plans(arrays, alignment):
         upload = RecordingUpload(part_size, plan.size)
         writer = ShardWriter(plan, upload)
         write_shards([writer], threads=2, parallel_parts=parallel)
         writer.complete()
         assert parallel or upload.order == sorted(upload.order)
-        entries = writer.entries(shard_id=7)
+        entries = entries_of(writer, 7)
         assert entries.keys() == arrays.keys()
         for name, entry in entries.items():
             assert entry.shard_id == 7
@@ -89,18 +106,17 @@ def check(data: bytes, entry: Any, array: np.ndarray) -> None:
 
 
 def test_padding_is_zeros_even_over_parts() -> None:
-    sources = {"a": _source("a", np.full(1, 255, np.uint8)), "b": _source("b", np.full(64, 255, np.uint8))}
-    (plan,) = plan_shards(sources, alignment=64)
+    (plan,) = plans({"a": np.full(1, 255, np.uint8), "b": np.full(64, 255, np.uint8)}, alignment=64)
     upload = RecordingUpload(5, plan.size)
     writer = ShardWriter(plan, upload)
     write_shards([writer], threads=3, parallel_parts=True)
     assert upload.data() == b"\xff" + bytes(63) + b"\xff" * 64
-    assert writer.entries(0)["b"].offset == 64
+    assert entries_of(writer, 0)["b"].offset == 64
 
 
 def test_large_pieces_are_sent_from_the_users_memory() -> None:
     large, small = np.ones(100_000, np.uint8), np.ones(10, np.uint8)
-    (plan,) = plan_shards({"a": _source("a", small), "b": _source("b", small), "c": _source("c", large)})
+    (plan,) = plans({"a": small, "b": small, "c": large})
     sent: list[Any] = []
 
     class Keeping(RecordingUpload):
@@ -117,6 +133,6 @@ def test_a_failing_part_fails_the_file() -> None:
         def write(self, offset: int, buffers: Sequence[Any], crc32c: int) -> None:
             raise RuntimeError("no")
 
-    (plan,) = plan_shards({"a": _source("a", np.ones(100, np.uint8))})
+    (plan,) = plans({"a": np.ones(100, np.uint8)})
     with pytest.raises(RuntimeError, match="no"):
         write_shards([ShardWriter(plan, Failing(10, plan.size))], threads=2, parallel_parts=True)

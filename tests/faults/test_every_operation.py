@@ -124,11 +124,12 @@ def test_a_load_is_right_or_raises(
     assert files(place) == before
 
 
-def test_nothing_there_costs_a_load_one_request(place: Location) -> None:
+def test_nothing_there_costs_a_load_three_requests(place: Location) -> None:
     store = FaultyStore(place.store, 0)
     with pytest.raises(CheckpointNotFoundError):
         load_tree(Location(store, place.key))
-    assert store.operations == ["get ckpt.index"]
+    # The index, a V1 file of that name, and what the message should suggest.
+    assert store.operations == ["get ckpt.index", "stat ckpt", "list ckpt-"]
 
 
 def test_an_error_keeps_its_class_and_cause(place: Location) -> None:

@@ -300,7 +300,7 @@ def test_p4_a_checkpoint_of_a_newer_version_raises(run: Path, monkeypatch: pytes
     def newer(*arguments: object) -> None:
         raise ckpt.CheckpointVersionError("upgrade cloudckpt")
 
-    monkeypatch.setattr("cloudckpt.checkpoint.reader.decode_index", newer)
+    monkeypatch.setattr("cloudckpt.checkpoint.bundle_reader.decode_index", newer)
     with ckpt.CheckpointManager(run) as manager, pytest.raises(ckpt.CheckpointVersionError):
         manager.restore_latest(default=None)
 

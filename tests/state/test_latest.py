@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 import cloudckpt as ckpt
+from cloudckpt.checkpoint.v1_save import save_v1
 from cloudckpt.errors import PermissionDeniedError
+from cloudckpt.storage.open import open_location
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,9 +55,7 @@ def test_a_folder_below_is_inside(run: Path) -> None:
     assert ckpt.latest_checkpoint(run) == f"{run}/below/ckpt-6"
 
 
-@pytest.mark.parametrize(
-    "path", ["../ckpt-7", "below/../../ckpt-7", "ckpt-?", "*", "ckpt-4", "..", "/", ".", "ckpt-5/"]
-)
+@pytest.mark.parametrize("path", ["../ckpt-7", "below/../../ckpt-7", "ckpt-?", "ckpt-4", "..", "/", ".", "ckpt-5/"])
 def test_what_is_not_there_or_outside_is_none(run: Path, path: str) -> None:
     write_state(run, path)
     assert ckpt.latest_checkpoint(run) is None
@@ -126,3 +126,32 @@ def test_in_memory() -> None:
     with ckpt.CheckpointManager("memory://latest-run/") as manager:
         manager.save(3, {"w": 1})
     assert ckpt.latest_checkpoint("memory://latest-run") == "memory://latest-run/ckpt-3"
+
+
+@pytest.fixture
+def version_1(run: Path) -> Path:
+    """The directory, also with `model-1` of version 1 in one file, and `model-2` in two."""
+    for name in ("model-1", "model-2-00000-of-00002", "model-2-00001-of-00002"):
+        save_v1(open_location(run / name), {name: np.ones(2)})
+    return run
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["model-1", "model-2-?????-of-00002", "model-2-00001-of-00002", "/export/old/model-2-?????-of-00002", "model-2-*"],
+)
+def test_files_of_version_1_are_found_by_name_and_by_pattern(version_1: Path, path: str) -> None:
+    write_state(version_1, path)
+    assert ckpt.latest_checkpoint(version_1) == f"{version_1}/{path.rpartition('/')[2]}"
+
+
+@pytest.mark.parametrize("path", ["model-2", "model-2-?????-of-00003", "model-3", "nothing-*", "../run/model-[3-4]"])
+def test_files_of_version_1_that_are_not_there_are_none(version_1: Path, path: str) -> None:
+    write_state(version_1, path)
+    assert ckpt.latest_checkpoint(version_1) is None
+
+
+def test_an_index_comes_before_a_file_of_the_same_name(version_1: Path) -> None:
+    ckpt.save(version_1 / "model-1", {"w": np.zeros(1)})
+    write_state(version_1, "model-1")
+    assert ckpt.load(ckpt.latest_checkpoint(version_1) or "")["w"].tolist() == [0]

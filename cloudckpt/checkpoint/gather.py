@@ -1,0 +1,178 @@
+"""What a read gathers: for every tensor asked for, which bytes of which data files, and the array that they become."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cloudckpt.bundle.naming import data_filename
+from cloudckpt.checkpoint.opened import MAX_DIMENSIONS, UNREADABLE
+from cloudckpt.checkpoint.pieces import PieceFinder
+from cloudckpt.checkpoint.read import FileParts, fits_one_request, read_files
+from cloudckpt.checkpoint.string_target import StringTarget
+from cloudckpt.checkpoint.targets import PieceTarget, WholeTensors
+from cloudckpt.errors import CheckpointVersionError, UnsupportedOperationError
+from cloudckpt.variables.dtypes import DataType, to_numpy
+from cloudckpt.variables.tensor_slice import region_shape
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+    from cloudckpt.bundle.entry import BundleEntry
+    from cloudckpt.checkpoint.bundle_reader import BundleCheckpoint
+    from cloudckpt.checkpoint.opened import TensorRequest
+    from cloudckpt.checkpoint.pieces import Piece
+
+__all__ = ["Gathering"]
+
+_FIXED_SIZE: dict[int, np.dtype] = {
+    data_type: to_numpy(data_type) for data_type in DataType if data_type not in (*UNREADABLE, DataType.STRING)
+}
+
+_WHOLE = 0
+"""The number of the target of whole tensors, in every file."""
+
+
+class Gathering:
+    """One read of some tensors, or regions of them.
+
+    Args:
+        checkpoint: one that is whole: arrays are as large as its entries say.
+    """
+
+    def __init__(self, checkpoint: BundleCheckpoint) -> None:
+        self._checkpoint, self._header = checkpoint, checkpoint.index.header
+        self._finder = PieceFinder(checkpoint.index, checkpoint.prefix.url)
+        self._files: dict[int, FileParts] = {}
+        self._pieces: list[PieceTarget] = []
+        self._strings: dict[int, _StringRegion] = {}
+        self._names: list[str] = []
+        self._entries: list[BundleEntry] = []
+        self._arrays: list[Any] = []
+        self._whole = WholeTensors(self._names, self._entries, _FIXED_SIZE, self._arrays, self._url)
+
+    def add(self, request: TensorRequest) -> None:
+        """Want one more tensor, or region of one.
+
+        Raises:
+            TensorNotFoundError: there is none of that name, or stored slices lack elements of the region.
+            InvalidArgumentError: a slice is not within its tensor's shape.
+            CheckpointDamagedError: stored slices don't fit each other.
+            CheckpointVersionError: the dtype is not known.
+            UnsupportedOperationError: the tensor is no array.
+        """
+        entry = self._checkpoint.entry(request.name)
+        self._names.append(request.name)
+        self._entries.append(entry)
+        self._arrays.append(None)
+        if request.tensor_slice is None and _is_one_part(entry):
+            self._add_whole(len(self._arrays) - 1, entry)
+        else:
+            self._add(len(self._arrays) - 1, request, entry)
+
+    def read(self) -> list[NDArray[Any]]:
+        """Read everything, and return the arrays in the order in which they were added.
+
+        Raises:
+            ChecksumMismatchError: the bytes of a piece that was wanted whole are not those that were written.
+            ObjectChangedError: a data file was replaced meanwhile.
+            StorageError: the store failed.
+        """
+        read_files(self._checkpoint.prefix.store, [self._files[shard] for shard in sorted(self._files)])
+        for target in self._pieces:
+            target.check()
+        if self._header.big_endian:
+            for array in self._arrays:
+                if array is not None:  # else of strings
+                    array.byteswap(inplace=True)
+        for number, strings in self._strings.items():
+            self._arrays[number] = strings.finish()
+        return self._arrays
+
+    def _add_whole(self, number: int, entry: BundleEntry) -> None:
+        if entry.size:
+            part = entry.offset, entry.offset + entry.size, _WHOLE, number
+            self._file(entry.shard_id).parts.append(part)
+        else:
+            self._whole.arrived(number, memoryview(b""))
+
+    def _add(self, number: int, request: TensorRequest, entry: BundleEntry) -> None:
+        self._check_dtype(request.name, entry)
+        region = self._checkpoint.region_of(request, entry.shape)
+        pieces = list(self._finder.find(request.name, region))
+        if entry.dtype == DataType.STRING:
+            self._add_strings(number, request, region_shape(region), pieces)
+            return
+        array = self._arrays[number] = np.empty(region_shape(region), _FIXED_SIZE[entry.dtype])
+        for piece in pieces:
+            url = self._url(piece.entry)
+            target = PieceTarget(request.name, piece.entry, url, piece.wanted, array[piece.place])
+            self._file(piece.entry.shard_id).add_piece(target)
+            self._pieces.append(target)
+
+    def _add_strings(
+        self, number: int, request: TensorRequest, shape: tuple[int, ...], pieces: Iterable[Piece]
+    ) -> None:
+        strings = self._strings[number] = _StringRegion(shape, request.form.dtype)
+        for piece in pieces:
+            entry, url, big_endian = piece.entry, self._url(piece.entry), self._header.big_endian
+            target = StringTarget(request.name, entry, url, request.form, big_endian=big_endian)
+            strings.pieces.append((piece, target))
+            self._file(entry.shard_id).add_strings(target)
+
+    def _check_dtype(self, name: str, entry: BundleEntry) -> None:
+        if entry.dtype in _FIXED_SIZE or entry.dtype == DataType.STRING:
+            return
+        url = self._checkpoint.prefix.url
+        if entry.dtype in UNREADABLE:
+            raise UnsupportedOperationError(
+                f"tensor {name!r} of {url!r} is a {DataType(entry.dtype).name.lower()}, which no array can hold; read "
+                "it with TensorFlow",
+                path=url,
+                tensor=name,
+            )
+        raise CheckpointVersionError(
+            f"tensor {name!r} of {url!r} is of the dtype with number {entry.dtype}, which TensorFlow has added since "
+            "this version was made: upgrade cloudckpt",
+            path=url,
+            tensor=name,
+        )
+
+    def _file(self, shard_id: int) -> FileParts:
+        file = self._files.get(shard_id)
+        if file is None:
+            file = self._files[shard_id] = FileParts(self._checkpoint.data[self._key(shard_id)])
+            file.add_target(self._whole)
+        return file
+
+    def _key(self, shard_id: int) -> str:
+        return data_filename(self._checkpoint.prefix.key, shard_id, self._header.num_shards)
+
+    def _url(self, entry: BundleEntry) -> str:
+        return self._checkpoint.prefix.store.url(self._key(entry.shard_id))
+
+
+class _StringRegion:
+    """A region of a tensor of strings, whose pieces are decoded whole before it is cut from them."""
+
+    def __init__(self, shape: tuple[int, ...], dtype: np.dtype) -> None:
+        self._shape, self._dtype = shape, dtype
+        self.pieces: list[tuple[Piece, StringTarget]] = []
+
+    def finish(self) -> NDArray[Any]:
+        """The region, once all pieces have arrived."""
+        if len(self.pieces) == 1 and self.pieces[0][0].entry.shape == self._shape:
+            return self.pieces[0][1].finish()
+        array = np.empty(self._shape, self._dtype)
+        for piece, target in self.pieces:
+            wanted = tuple([slice(start, start + length) for start, length in piece.wanted])
+            array[piece.place] = target.finish()[wanted]
+        return array
+
+
+def _is_one_part(entry: BundleEntry) -> bool:
+    is_array = entry.dtype in _FIXED_SIZE and len(entry.shape) <= MAX_DIMENSIONS
+    return is_array and fits_one_request(entry.size) and not entry.slices
