@@ -1,0 +1,1 @@
+"""Looking into one checkpoint: its tensors by name, read or mapped when they are asked for."""
