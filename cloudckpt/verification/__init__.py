@@ -1,0 +1,1 @@
+"""Checking every byte of one checkpoint, and reporting what is wrong where."""
