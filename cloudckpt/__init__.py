@@ -1,5 +1,6 @@
 """TensorFlow-compatible checkpoints, written straight to object stores and local disks, without TensorFlow."""
 
+from cloudckpt import raw_ops, train
 from cloudckpt.errors import (
     CheckpointDamagedError,
     CheckpointNotFoundError,
@@ -10,6 +11,7 @@ from cloudckpt.errors import (
     CommitConflictError,
     CommitError,
     CommitUnknownError,
+    InvalidArgumentError,
     RecoveryWarning,
     SingleWriterWarning,
     StateFileError,
@@ -21,6 +23,10 @@ from cloudckpt.manager.checkpoint_manager import CheckpointManager
 from cloudckpt.objects.load import load
 from cloudckpt.objects.save import save
 from cloudckpt.state.latest import latest_checkpoint
+from cloudckpt.stored.checkpoint import StoredCheckpoint, open_checkpoint
+from cloudckpt.stored.tensor import StoredTensor
+from cloudckpt.verification.report import VerifyReport
+from cloudckpt.verification.verify import verify
 
 __version__ = "0.1.0.dev0"
 
@@ -35,13 +41,21 @@ __all__ = [
     "CommitConflictError",
     "CommitError",
     "CommitUnknownError",
+    "InvalidArgumentError",
     "RecoveryWarning",
     "SingleWriterWarning",
     "StateFileError",
     "StorageError",
+    "StoredCheckpoint",
+    "StoredTensor",
     "StructureError",
     "TensorNotFoundError",
+    "VerifyReport",
     "latest_checkpoint",
     "load",
+    "open_checkpoint",
+    "raw_ops",
     "save",
+    "train",
+    "verify",
 ]
