@@ -9,11 +9,15 @@ BIN := $(VENV)/bin
 # Where scripts/servers.sh puts the servers that it builds, outside the checkout so that all checkouts share them.
 export CLOUDCKPT_SERVERS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/cloudckpt/servers/bin
 
+# `make fuzz` runs so long in all, and goes on from what it kept there; FUZZ_KEEP= starts from the corpus alone.
+FUZZ_SECONDS ?= 600
+FUZZ_KEEP ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/cloudckpt/fuzz
+
 INSTALL_INPUTS := pyproject.toml $(wildcard hatch_build.py protos/*)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check format docs bench servers compose clean
+.PHONY: help demo test check format docs bench fuzz servers compose clean
 
 help:  ## Say what each target does
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +44,9 @@ docs: $(VENV)/installed-dev  ## Build the documentation into docs/_build/html; a
 
 bench: $(VENV)/installed-bench  ## Measure import, save and restore beside others (BENCH_FLAGS="--size-mib 256")
 	@scripts/servers.sh "$(CLOUDCKPT_SERVERS)" $(BIN)/python -m benchmarks $(BENCH_FLAGS)
+
+fuzz: $(VENV)/installed-fuzz  ## Feed mutated files to every reader, guided by coverage (FUZZ_SECONDS=600, FUZZ_FLAGS="v1 v2")
+	$(BIN)/python -m fuzz --seconds $(FUZZ_SECONDS) $(if $(FUZZ_KEEP),--keep "$(FUZZ_KEEP)") $(FUZZ_FLAGS)
 
 servers:  ## Build MinIO and fake-gcs-server with Go, once, into the user's cache
 	@scripts/servers.sh "$(CLOUDCKPT_SERVERS)"
