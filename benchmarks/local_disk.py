@@ -1,78 +1,51 @@
-"""A local disk: ours with and without fsync, TensorFlow's own operations, and the same bytes by plain system calls."""
+"""A local disk: few large tensors, by all who keep checkpoints there."""
 
 from __future__ import annotations
 
-import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-import cloudckpt as ckpt
-from benchmarks.measure import Contender, Plan, compete
+from benchmarks import peers
+from benchmarks.cloudckpt_ways import OURS, OURS_UNSYNCED, operations, tree
+from benchmarks.measure import Outcome, compete, results_table
+from benchmarks.plain_io import system_calls
+from benchmarks.report import Goal, Report
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from rich.table import Table
+    from benchmarks.options import Options
 
-    from benchmarks.measure import Arrays
+__all__ = ["measure"]
+
+PEERS = (peers.TENSORFLOW, peers.SAFETENSORS, peers.TORCH_SAVE, peers.TORCH_DISTRIBUTED, peers.ORBAX)
 
 
-def measure(plan: Plan, folder: Path) -> Table:
+def measure(options: Options, folder: Path) -> Report:
     """Save and restore on the disk that `folder` is on; what is restored is still in the page cache."""
-    contenders = [ours(plan, fsync=True), ours(plan, fsync=False), tensorflow(plan), system_calls(plan)]
-    return compete(f"Local disk ({folder})", contenders, plan, folder)
+    plan = options.few_large_tensors()
+    contenders = [tree(plan, fsync=True), tree(plan, fsync=False), operations(plan)]
+    plain = [system_calls(plan, fsync=True), system_calls(plan, fsync=False)]
+    there, missing = peers.installed(plan, PEERS)
+    outcomes = compete([*contenders, *plain, *there], plan, folder)
+    return Report([results_table("Local disk", outcomes, plan, missing)], goals(outcomes))
 
 
-def ours(plan: Plan, *, fsync: bool) -> Contender:
-    """Cloudckpt, with and without waiting for the disk."""
-    options = {"fsync": fsync}
-    return Contender(
-        "cloudckpt" if fsync else "cloudckpt, fsync=False",
-        lambda folder: ckpt.save(folder / "ckpt", plan.arrays, storage_options=options),
-        lambda folder: ckpt.load(folder / "ckpt", storage_options=options),
-    )
+def goals(outcomes: dict[str, Outcome]) -> list[Goal]:
+    """Theirs by ours, in time."""
+    ours, unsynced, plain = outcomes[OURS], outcomes[OURS_UNSYNCED], outcomes["pwrite, fsync; preadv"]
+    written = plain.save.best / ours.save.best
+    found = [Goal("save, by default, to pwrite and fsync", "0.9", "1", f"{written:.2f}")]
+    if (theirs := outcomes.get("TensorFlow")) is not None:
+        save, restore = theirs.save.best, theirs.restore.best
+        found += [
+            Goal("save, fsync=False, to SaveV2", "2.5", "3", f"{save / unsynced.save.best:.2f}"),
+            Goal("save, by default, to SaveV2", "1", "1.2", f"{save / ours.save.best:.2f}"),
+            Goal("restore to RestoreV2", "1.5", "2", f"{restore / restored(ours, unsynced):.2f}"),
+        ]
+    loop = restored(plain, outcomes["pwrite; preadv"]) / restored(ours, unsynced)
+    return [*found, Goal("restore to a preadv loop", "", "0.9", f"{loop:.2f}")]
 
 
-def tensorflow(plan: Plan) -> Contender:
-    """TensorFlow's SaveV2 and RestoreV2, which never wait for the disk."""
-    os.environ.update(TF_CPP_MIN_LOG_LEVEL="3", TF_ENABLE_ONEDNN_OPTS="0")
-    import tensorflow as tf
-
-    names, whole = list(plan.arrays), [""] * len(plan.arrays)
-    tensors = [tf.constant(array) for array in plan.arrays.values()]
-
-    def save(folder: Path) -> None:
-        tf.raw_ops.SaveV2(prefix=str(folder / "ckpt"), tensor_names=names, shape_and_slices=whole, tensors=tensors)
-
-    def restore(folder: Path) -> dict[str, Any]:
-        dtypes = [tensor.dtype for tensor in tensors]
-        restored = tf.raw_ops.RestoreV2(
-            prefix=str(folder / "ckpt"), tensor_names=names, shape_and_slices=whole, dtypes=dtypes
-        )
-        return {name: tensor.numpy() for name, tensor in zip(names, restored, strict=True)}
-
-    return Contender("TensorFlow", save, restore)
-
-
-def system_calls(plan: Plan) -> Contender:
-    """One file written, flushed and read back by one thread: no checksums, no index."""
-
-    def save(folder: Path) -> None:
-        with (folder / "plain").open("wb", buffering=0) as file:
-            for array in plan.arrays.values():
-                rest = memoryview(array).cast("B")
-                while rest:
-                    rest = rest[file.write(rest) :]
-            os.fsync(file.fileno())
-
-    def restore(folder: Path) -> Arrays:
-        arrays = {name: np.empty_like(array) for name, array in plan.arrays.items()}
-        with (folder / "plain").open("rb", buffering=0) as file:
-            for array in arrays.values():
-                rest = memoryview(array).cast("B")
-                while rest:
-                    rest = rest[file.readinto(rest) :]
-        return arrays
-
-    return Contender("write, fsync; read", save, restore)
+def restored(*outcomes: Outcome) -> float:
+    """Seconds of the best restore: whether a save waited for the disk makes no difference to it."""
+    return min(outcome.restore.best for outcome in outcomes)

@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +15,18 @@ import numpy as np
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     Arrays = Mapping[str, NDArray[Any]]
+
+__all__ = ["Contender", "Outcome", "Plan", "Timing", "compete", "make_arrays", "results_table", "timed"]
+
+
+def as_they_are(restored: Any) -> Any:
+    """For contenders whose `restore` returns NumPy arrays by name."""
+    return restored
 
 
 @dataclass(frozen=True)
@@ -28,7 +35,11 @@ class Contender:
 
     name: str
     save: Callable[[Path], object]
-    restore: Callable[[Path], Arrays]
+    restore: Callable[[Path], Any]
+    arrays: Callable[[Any], Arrays] = as_they_are
+    """NumPy arrays of what `restore` returned, to be checked; not timed"""
+    durable: bool = True
+    """whether a save ends only when the disk has the bytes; contenders are compared with ours of the same kind"""
 
 
 @dataclass(frozen=True)
@@ -45,42 +56,67 @@ class Plan:
 
 
 @dataclass
-class Best:
-    """The shortest time of either way, and the processor time that this process spent on it (seconds)."""
+class Timing:
+    """What one way took over the rounds, in seconds."""
 
-    save: tuple[float, float] = (math.inf, math.inf)
-    restore: tuple[float, float] = (math.inf, math.inf)
+    first: float = math.inf
+    """wall, in the first round: nothing was warm"""
+    best: float = math.inf
+    """wall, in the best round"""
+    processor: float = math.inf
+    """processor time of this process in its best round"""
+
+    def add(self, wall: float, processor: float) -> None:
+        """Take another round."""
+        if self.first == math.inf:
+            self.first = wall
+        self.best, self.processor = min((self.best, self.processor), (wall, processor))
+
+
+@dataclass
+class Outcome:
+    """How one contender did."""
+
+    contender: Contender
+    save: Timing = field(default_factory=Timing)
+    restore: Timing = field(default_factory=Timing)
 
 
 def make_arrays(size: int, count: int) -> dict[str, NDArray[np.float32]]:
     """`count` float32 arrays of random numbers, `size` bytes together."""
     rng = np.random.default_rng(0)
-    return {f"layer{i:02}/w": rng.random(size // count // 4, dtype=np.float32) for i in range(count)}
+    return {f"layer{i:06}/w": rng.random(size // count // 4, dtype=np.float32) for i in range(count)}
 
 
-def compete(title: str, contenders: Sequence[Contender], plan: Plan, folder: Path) -> Table:
-    """Let them take turns, in another order each round and each time in an empty folder; ratios are to the first."""
-    best: dict[str, Best] = {contender.name: Best() for contender in contenders}
+def compete(contenders: Sequence[Contender], plan: Plan, folder: Path) -> dict[str, Outcome]:
+    """Let them take turns, in another order each round and each time in an empty folder."""
+    outcomes = {contender.name: Outcome(contender) for contender in contenders}
     for turn in range(plan.rounds):
         first = turn % len(contenders)
         for contender in (*contenders[first:], *contenders[:first]):
-            here = Path(tempfile.mkdtemp(dir=folder))
-            saved, _ = timed(lambda way=contender, here=here: way.save(here))
-            restored, arrays = timed(lambda way=contender, here=here: way.restore(here))
-            check(contender.name, plan.arrays, arrays)
-            del arrays  # not to stand in the next one's way
-            shutil.rmtree(here)
-            so_far = best[contender.name]
-            so_far.save, so_far.restore = min(so_far.save, saved), min(so_far.restore, restored)
-    return table_of(f"{title}: {plan.gigabytes:.2f} GB, {len(plan.arrays)} tensors, best of {plan.rounds}", best, plan)
+            take_turn(outcomes[contender.name], plan, folder)
+    return outcomes
 
 
-def timed(work: Callable[[], Any]) -> tuple[tuple[float, float], Any]:
+def take_turn(outcome: Outcome, plan: Plan, folder: Path) -> None:
+    """One save and one restore."""
+    contender = outcome.contender
+    here = Path(tempfile.mkdtemp(dir=folder))
+    wall, processor, _ = timed(lambda: contender.save(here))
+    outcome.save.add(wall, processor)
+    wall, processor, restored = timed(lambda: contender.restore(here))
+    outcome.restore.add(wall, processor)
+    check(contender.name, plan.arrays, contender.arrays(restored))
+    del restored  # not to stand in the next one's way
+    shutil.rmtree(here)
+
+
+def timed(work: Callable[[], Any]) -> tuple[float, float, Any]:
     """Wall and processor seconds, and the result; what earlier work left to be written to disks is written first."""
     os.sync()
     processor, wall = time.process_time(), time.perf_counter()
     result = work()
-    return (time.perf_counter() - wall, time.process_time() - processor), result
+    return time.perf_counter() - wall, time.process_time() - processor, result
 
 
 def check(name: str, expected: Arrays, arrays: Arrays) -> None:
@@ -90,16 +126,21 @@ def check(name: str, expected: Arrays, arrays: Arrays) -> None:
             raise AssertionError(f"{name} restored another {key}")
 
 
-def table_of(title: str, best: Mapping[str, Best], plan: Plan) -> Table:
-    """A row for each contender; a ratio above 1 means that it was slower than ours."""
-    table = Table("", title=title, title_justify="left")
+def results_table(title: str, outcomes: Mapping[str, Outcome], plan: Plan, missing: Iterable[str] = ()) -> Table:
+    """A row for each contender; a ratio above 1 means that it was slower than ours of its kind."""
+    size = f"{plan.gigabytes:.2f} GB, {len(plan.arrays):,} tensors, best of {plan.rounds}"
+    table = Table("", title=f"{title}: {size}", title_justify="left")
     for way in ("save", "restore"):
-        for column in (f"{way} GB/s", "CPU s", "time / ours"):
+        for column in (f"{way} first s", "best s", "GB/s", "CPU s", "time / ours"):
             table.add_column(column, justify="right")
-    ours = next(iter(best.values()))
-    for name, of_it in best.items():
+    ours: dict[bool, Outcome] = {}
+    for name, outcome in outcomes.items():
+        beside = ours.setdefault(outcome.contender.durable, outcome)  # ours come first
         cells = []
-        for (wall, processor), (our_wall, _) in ((of_it.save, ours.save), (of_it.restore, ours.restore)):
-            cells += [f"{plan.gigabytes / wall:.2f}", f"{processor:.1f}", f"{wall / our_wall:.2f}"]
+        for timing, our_timing in ((outcome.save, beside.save), (outcome.restore, beside.restore)):
+            cells += [f"{timing.first:.2f}", f"{timing.best:.2f}", f"{plan.gigabytes / timing.best:.2f}"]
+            cells += [f"{timing.processor:.2f}", f"{timing.best / our_timing.best:.2f}"]
         table.add_row(name, *cells)
+    for name in missing:
+        table.add_row(f"{name}: not installed")
     return table

@@ -88,5 +88,5 @@ class PlainClient:
 
 def parts_of(arrays: Mapping[str, NDArray[Any]]) -> list[memoryview]:
     """The arrays' bytes in parts, none reaching over two arrays."""
-    views = (memoryview(array).cast("B") for array in arrays.values())
+    views = (array.reshape(-1).view(np.uint8).data for array in arrays.values())
     return [view[start : start + PART] for view in views for start in range(0, len(view), PART)]

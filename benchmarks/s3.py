@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -14,22 +13,24 @@ import numpy as np
 from botocore.config import Config
 
 import cloudckpt as ckpt
-from benchmarks.measure import Contender, Plan, compete
+from benchmarks import peers
+from benchmarks.measure import Contender, Plan, compete, results_table
 from benchmarks.plain_http import PlainClient
+from benchmarks.report import Report
 from examples.s3_server import ACCESS_KEY, REGION, SECRET_KEY, S3Server, s3_server
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from rich.table import Table
-
     from benchmarks.measure import Arrays
+    from benchmarks.options import Options
 
 THREADS = 4
 
 
-def measure(plan: Plan, folder: Path) -> Table:
+def measure(options: Options, folder: Path) -> Report:
     """Save and restore over plain HTTP; the server takes its share of the same processors and disk."""
+    plan = options.few_large_tensors()
     with s3_server(folder) as server:
         client = boto3_client(server)
         bucket = f"bench-{uuid.uuid4().hex[:8]}"
@@ -39,9 +40,12 @@ def measure(plan: Plan, folder: Path) -> Table:
             plain_http(plan, client, bucket),
             boto3_in_threads(plan, client, bucket),
         ]
-        if importlib.util.find_spec("safetensors"):
+        missing = []
+        if peers.is_installed("safetensors"):
             contenders.append(safetensors_and_upload(plan, client, bucket))
-        return compete(server.name, contenders, plan, folder)
+        else:
+            missing.append("safetensors, then boto3")
+        return Report([results_table(server.name, compete(contenders, plan, folder), plan, missing)])
 
 
 def boto3_client(server: S3Server) -> Any:
@@ -90,7 +94,7 @@ def boto3_in_threads(plan: Plan, client: Any, bucket: str) -> Contender:
     def get(folder: Path, item: tuple[str, np.ndarray]) -> tuple[str, np.ndarray]:
         array = np.empty_like(item[1])
         body = client.get_object(Bucket=bucket, Key=f"{folder.name}/{item[0]}")["Body"]
-        rest = memoryview(array).cast("B")
+        rest = array.reshape(-1).view(np.uint8).data
         while rest:
             rest = rest[body.readinto(rest) :]
         return item[0], array
