@@ -6,16 +6,21 @@ set off the garbage collector again and again.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from array import array
-from collections.abc import ItemsView, Iterator, Mapping, ValuesView
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import ItemsView, Iterator, KeysView, Mapping, ValuesView
+from typing import TYPE_CHECKING, NamedTuple, Self, TypeVar
 
 from cloudckpt.bundle.entry import BundleEntry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["EntryColumns", "EntryHead", "NamedEntries"]
+    from cloudckpt.variables.tensor_slice import TensorSlice
+
+__all__ = ["EntryColumns", "EntryHead", "NamedEntries", "NamedHeads"]
+
+Row = TypeVar("Row")
 
 
 class EntryHead(NamedTuple):
@@ -28,6 +33,11 @@ class EntryHead(NamedTuple):
     """bytes, as dtype and shape make it"""
     tail: bytes
     """what follows the offset in the encoded entry, up to the checksum"""
+
+    @property
+    def slices(self) -> tuple[TensorSlice, ...]:
+        """There are none: what is stored in slices is like no others."""
+        return ()
 
 
 class EntryColumns(NamedTuple):
@@ -65,12 +75,64 @@ def _entry(head: EntryHead, offset: int, crc32c: int) -> BundleEntry:
     return BundleEntry(head.dtype, head.shape, head.shard_id, offset, head.size, crc32c)
 
 
-class NamedEntries(Mapping[str, BundleEntry]):
+class _ByName(Mapping[str, Row]):
+    """Rows of a table by tensor name, in the order in which they were added."""
+
+    def __init__(self, rows: dict[str, int], columns: EntryColumns) -> None:
+        self._rows, self._columns = rows, columns
+
+    @abstractmethod
+    def in_order(self) -> Iterator[Row]:
+        """All rows, in order."""
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._rows
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def keys(self) -> KeysView[str]:
+        """All names."""
+        return self._rows.keys()
+
+    def values(self) -> ValuesView[Row]:
+        """All rows: faster than one by one."""
+        return _Values(self)
+
+    def items(self) -> ItemsView[str, Row]:
+        """All names and rows: faster than one by one."""
+        return _Items(self)
+
+
+class NamedHeads(_ByName[EntryHead | BundleEntry]):
+    """What is to be said of tensors without saying where they are: no object is made for any of them."""
+
+    def __getitem__(self, name: str) -> EntryHead | BundleEntry:
+        return self._columns.heads[self._rows[name]]
+
+    def in_order(self) -> Iterator[EntryHead | BundleEntry]:
+        """All, in order."""
+        return iter(self._columns.heads)
+
+
+class NamedEntries(_ByName[BundleEntry]):
     """Entries by tensor name, in the order in which they were added."""
 
     def __init__(self) -> None:
-        self._rows: dict[str, int] = {}
-        self._columns = EntryColumns([], array("q"), array("I"))
+        super().__init__({}, EntryColumns([], array("q"), array("I")))
+        self.heads = NamedHeads(self._rows, self._columns)
+        """the same without offsets and checksums"""
+
+    @classmethod
+    def of(cls, entries: Mapping[str, BundleEntry]) -> Self:
+        """These entries, in their order."""
+        named = cls()
+        zeros = [0] * len(entries)
+        named.add(list(entries), EntryColumns(list(entries.values()), array("q", zeros), array("I", zeros)))
+        return named
 
     def add(self, names: Sequence[str], columns: EntryColumns) -> None:
         """Append entries, whose names are new."""
@@ -83,41 +145,32 @@ class NamedEntries(Mapping[str, BundleEntry]):
     def __getitem__(self, name: str) -> BundleEntry:
         return self._columns.entry(self._rows[name])
 
-    def __contains__(self, name: object) -> bool:
-        return name in self._rows
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._rows)
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def values(self) -> ValuesView[BundleEntry]:
-        """All entries: faster than one by one."""
-        return _Values(self)
-
-    def items(self) -> ItemsView[str, BundleEntry]:
-        """All names and entries: faster than one by one."""
-        return _Items(self)
+    def place(self, name: str) -> tuple[EntryHead | BundleEntry, int, int]:
+        """What an entry has in common with others, its offset and its CRC-32C: the same as the entry, sooner."""
+        row = self._rows[name]
+        head = self._columns.heads[row]
+        if isinstance(head, BundleEntry):
+            return head, head.offset, head.crc32c
+        return head, self._columns.offsets[row], self._columns.crc32cs[row]
 
     def extents(self) -> Iterator[tuple[int, int, int]]:
         """Shard, offset and size of each that has bytes of its own."""
         return self._columns.extents()
 
     def in_order(self) -> Iterator[BundleEntry]:
-        """The entries, in order."""
+        """All entries, in order."""
         return self._columns.entries()
 
 
-class _Values(ValuesView[BundleEntry]):
-    _mapping: NamedEntries
+class _Values(ValuesView[Row]):
+    _mapping: _ByName[Row]
 
-    def __iter__(self) -> Iterator[BundleEntry]:
+    def __iter__(self) -> Iterator[Row]:
         return self._mapping.in_order()
 
 
-class _Items(ItemsView[str, BundleEntry]):
-    _mapping: NamedEntries
+class _Items(ItemsView[str, Row]):
+    _mapping: _ByName[Row]
 
-    def __iter__(self) -> Iterator[tuple[str, BundleEntry]]:
-        return zip(self._mapping, self._mapping.in_order(), strict=True)
+    def __iter__(self) -> Iterator[tuple[str, Row]]:
+        return zip(self._mapping.keys(), self._mapping.in_order(), strict=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cloudckpt.bundle.entry import BundleEntry, BundleHeader
 from cloudckpt.bundle.entry_columns import NamedEntries
@@ -33,19 +33,17 @@ class BundleIndex:
     """What an `.index` file says."""
 
     header: BundleHeader
-    entries: Mapping[str, BundleEntry]
+    entries: NamedEntries
     """By tensor name, in the order of the names' UTF-8 bytes (those that are no UTF-8 with surrogate escapes)."""
     slice_entries: dict[bytes, BundleEntry] = field(default_factory=dict)
     """Entries of the slices that tensors are stored in, by their keys, in order."""
 
     def extents(self) -> Iterator[tuple[int, int, int]]:
         """Shard, offset and size of every tensor and slice that has bytes of its own."""
-        yield from self.entries.extents() if isinstance(self.entries, NamedEntries) else _extents(self.entries)
-        yield from _extents(self.slice_entries)
-
-
-def _extents(entries: Mapping[Any, BundleEntry]) -> Iterator[tuple[int, int, int]]:
-    return ((entry.shard_id, entry.offset, entry.size) for entry in entries.values() if not entry.slices)
+        yield from self.entries.extents()
+        for entry in self.slice_entries.values():
+            if not entry.slices:
+                yield entry.shard_id, entry.offset, entry.size
 
 
 def encode_index(

@@ -7,6 +7,7 @@ Source: core/util/saved_tensor_slice_util.cc, EncodeTensorNameSlice.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from cloudckpt.bundle.ordered_code import (
@@ -21,7 +22,9 @@ from cloudckpt.bundle.ordered_code import (
 if TYPE_CHECKING:
     from cloudckpt.variables.tensor_slice import TensorSlice
 
-__all__ = ["decode_slice_key", "encode_slice_key"]
+__all__ = ["SLICE_KEY_START", "decode_slice_key", "encode_slice_key", "tensor_of_key"]
+
+SLICE_KEY_START = b"\0"
 
 _FULL_EXTENT = (0, -1)
 """Start and length, as written, of a slice that has all of a dimension."""
@@ -59,6 +62,14 @@ def decode_slice_key(key: bytes) -> tuple[str, TensorSlice]:
     if kind != 0 or len(extents) != rank or position != len(key):
         raise ValueError(f"{key!r} is no key of a slice")
     return name.decode("utf-8", "surrogateescape"), tuple(extents)
+
+
+def tensor_of_key(key: bytes) -> str:
+    """The name of the tensor that a key of an index is about, as far as it can be read: a foreign one may be any."""
+    if key.startswith(SLICE_KEY_START):
+        with suppress(ValueError):
+            return decode_slice_key(key)[0]
+    return key.decode("utf-8", "surrogateescape")
 
 
 def _checked_extent(start: int, length: int) -> tuple[int, int | None]:

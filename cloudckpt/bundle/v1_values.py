@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from cloudckpt.bundle.lengths import encode_varints, read_varints
-from cloudckpt.variables.dtypes import DataType, to_numpy
+from cloudckpt.variables.dtypes import DataType, python_name, to_numpy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -147,5 +147,5 @@ def _narrowed(numbers: NDArray[np.uint64], dtype: DataType, stored: np.dtype) ->
         wide = numbers.view(np.int64)
     narrow: NDArray[Any] = wide.astype(stored)
     if not np.array_equal(narrow, wide):
-        raise ValueError(f"has a value that is no {dtype.name.lower()}")
+        raise ValueError(f"has a value that is no {python_name(dtype)}")
     return narrow

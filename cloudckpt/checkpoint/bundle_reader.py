@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cloudckpt.bundle.index import BundleIndex, decode_index
-from cloudckpt.bundle.naming import index_filename
+from cloudckpt.bundle.naming import data_filename, index_filename
 from cloudckpt.checkpoint.gather import Gathering
 from cloudckpt.checkpoint.names import needed_data_files
-from cloudckpt.checkpoint.opened import OpenCheckpoint, TensorRequest
+from cloudckpt.checkpoint.opened import OpenCheckpoint
 from cloudckpt.checkpoint.prefix import PrefixFiles, list_prefix
-from cloudckpt.errors import CheckpointDamagedError, ObjectNotFoundError, TensorNotFoundError
+from cloudckpt.errors import CheckpointDamagedError, ObjectNotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cloudckpt.bundle.entry import BundleEntry
+    from cloudckpt.bundle.entry_columns import EntryHead
+    from cloudckpt.checkpoint.opened import TensorInfo, TensorRequest
     from cloudckpt.storage.open import Location
     from cloudckpt.storage.store import ObjectInfo
 
@@ -33,28 +35,40 @@ class BundleCheckpoint(OpenCheckpoint):
     index: BundleIndex
     index_info: ObjectInfo
     data: Mapping[str, ObjectInfo]
-    missing: str | None
-    """what the data files lack of what the index needs, in words; None if the checkpoint is whole"""
+    needed: Mapping[str, int]
+    """the keys of the data files that the index needs, with the size that each has at least (bytes)"""
 
-    def entry(self, name: str) -> BundleEntry:
-        """The index entry of one tensor.
+    @property
+    def missing(self) -> str | None:
+        """What the data files lack of what the index needs, in words; None if the checkpoint is whole."""
+        return next(filter(None, map(self._lack, self.needed)), None)
+
+    def data_file(self, shard_id: int) -> ObjectInfo:
+        """A data file that the index needs, which is there and long enough for all that the index says is in it.
+
+        Raises:
+            CheckpointDamagedError: it isn't.
+        """
+        key = data_filename(self.prefix.key, shard_id, self.index.header.num_shards)
+        if (lack := self._lack(key)) is not None:
+            raise self._not_whole(lack)
+        return self.data[key]
+
+    def place(self, name: str) -> tuple[EntryHead | BundleEntry, int, int]:
+        """What the index says of one tensor, the offset of its first byte, and its CRC-32C.
 
         Raises:
             TensorNotFoundError: there is none of that name.
         """
         try:
-            return self.index.entries[name]
+            return self.index.entries.place(name)
         except KeyError:
-            raise TensorNotFoundError(
-                f"{self.prefix.url!r} has no tensor {name!r}; it has {len(self.index.entries)} others",
-                path=self.prefix.url,
-                tensor=name,
-            ) from None
+            raise self.no_such_tensor(name) from None
 
     @property
-    def tensors(self) -> Mapping[str, BundleEntry]:
+    def tensors(self) -> Mapping[str, TensorInfo]:
         """See `OpenCheckpoint.tensors`."""
-        return self.index.entries
+        return self.index.entries.heads
 
     def read(self, requests: Iterable[TensorRequest]) -> list[NDArray[Any]]:
         """See `OpenCheckpoint.read`.
@@ -64,7 +78,6 @@ class BundleCheckpoint(OpenCheckpoint):
         that is wanted, with gaps of at most 64 KiB between; of one of strings, all. Memory beyond the arrays: what is
         in flight (32 MiB), and for a piece of strings 4 bytes an element, and its strings if only a part is wanted.
         """
-        self.check_whole()
         gathering = Gathering(self)
         for request in requests:
             gathering.add(request)
@@ -72,8 +85,8 @@ class BundleCheckpoint(OpenCheckpoint):
 
     def check_whole(self) -> None:
         """See `OpenCheckpoint.check_whole`."""
-        if self.missing is not None:
-            raise CheckpointDamagedError(f"{self.prefix.url!r} is not whole: {self.missing}", path=self.prefix.url)
+        if (lack := self.missing) is not None:
+            raise self._not_whole(lack)
 
     def is_current(self) -> bool:
         """See `OpenCheckpoint.is_current`."""
@@ -81,6 +94,17 @@ class BundleCheckpoint(OpenCheckpoint):
             return self.prefix.store.stat(self.index_info.key).version == self.index_info.version
         except ObjectNotFoundError:
             return False
+
+    def _lack(self, key: str) -> str | None:
+        url = self.prefix.store.url(key)
+        if (info := self.data.get(key)) is None:
+            return f"{url!r} is missing"
+        if info.size < (needed := self.needed[key]):
+            return f"{url!r} has {info.size} bytes where the index needs {needed}"
+        return None
+
+    def _not_whole(self, lack: str) -> CheckpointDamagedError:
+        return CheckpointDamagedError(f"{self.prefix.url!r} is not whole: {lack}", path=self.prefix.url)
 
 
 def open_bundle(prefix: Location, files: PrefixFiles | None = None) -> BundleCheckpoint | None:
@@ -91,17 +115,9 @@ def open_bundle(prefix: Location, files: PrefixFiles | None = None) -> BundleChe
     except ObjectNotFoundError:
         return None
     index = decode_index(data, prefix.store.url(key))
-    if files is not None and _missing(prefix, index, files.data) is None:
-        return BundleCheckpoint(prefix, index, info, files.data, None)
-    listed = list_prefix(prefix).data
-    return BundleCheckpoint(prefix, index, info, listed, _missing(prefix, index, listed))
-
-
-def _missing(prefix: Location, index: BundleIndex, data: Mapping[str, ObjectInfo]) -> str | None:
-    for key, size in needed_data_files(prefix.key, index).items():
-        url = prefix.store.url(key)
-        if (info := data.get(key)) is None:
-            return f"{url!r} is missing"
-        if info.size < size:
-            return f"{url!r} has {info.size} bytes where the index needs {size}"
-    return None
+    needed = needed_data_files(prefix.key, index)
+    if files is not None:
+        checkpoint = BundleCheckpoint(prefix, index, info, files.data, needed)
+        if checkpoint.missing is None:
+            return checkpoint
+    return BundleCheckpoint(prefix, index, info, list_prefix(prefix).data, needed)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cloudckpt.bundle.entry import BundleEntry
+    from cloudckpt.bundle.entry_columns import EntryHead
     from cloudckpt.checkpoint.bundle_reader import BundleCheckpoint
     from cloudckpt.checkpoint.opened import TensorRequest
     from cloudckpt.checkpoint.pieces import Piece
@@ -40,7 +41,8 @@ class Gathering:
     """One read of some tensors, or regions of them.
 
     Args:
-        checkpoint: one that is whole: arrays are as large as its entries say.
+        checkpoint: where they are. Only data files that have some of what is wanted need be there, and they are looked
+            at first: arrays are as large as the entries say, and these no larger than their files.
     """
 
     def __init__(self, checkpoint: BundleCheckpoint) -> None:
@@ -49,10 +51,8 @@ class Gathering:
         self._files: dict[int, FileParts] = {}
         self._pieces: list[PieceTarget] = []
         self._strings: dict[int, _StringRegion] = {}
-        self._names: list[str] = []
-        self._entries: list[BundleEntry] = []
         self._arrays: list[Any] = []
-        self._whole = WholeTensors(self._names, self._entries, _FIXED_SIZE, self._arrays, self._url)
+        self._whole = WholeTensors(_FIXED_SIZE, self._arrays, self._url)
 
     def add(self, request: TensorRequest) -> None:
         """Want one more tensor, or region of one.
@@ -60,18 +60,21 @@ class Gathering:
         Raises:
             TensorNotFoundError: there is none of that name, or stored slices lack elements of the region.
             InvalidArgumentError: a slice is not within its tensor's shape.
-            CheckpointDamagedError: stored slices don't fit each other.
+            CheckpointDamagedError: a data file is missing or too short, or stored slices don't fit each other.
             CheckpointVersionError: the dtype is not known.
             UnsupportedOperationError: the tensor is no array.
         """
-        entry = self._checkpoint.entry(request.name)
-        self._names.append(request.name)
-        self._entries.append(entry)
+        head, offset, crc32c = self._checkpoint.place(request.name)
+        number = len(self._arrays)
         self._arrays.append(None)
-        if request.tensor_slice is None and _is_one_part(entry):
-            self._add_whole(len(self._arrays) - 1, entry)
+        if request.tensor_slice is None and _is_one_part(head):
+            part = self._whole.add(number, request.name, head, crc32c)
+            if head.size:
+                self._file(head.shard_id).parts.append((offset, offset + head.size, _WHOLE, part))
+            else:
+                self._whole.arrived(part, memoryview(b""))
         else:
-            self._add(len(self._arrays) - 1, request, entry)
+            self._add(number, request, head)
 
     def read(self) -> list[NDArray[Any]]:
         """Read everything, and return the arrays in the order in which they were added.
@@ -92,38 +95,32 @@ class Gathering:
             self._arrays[number] = strings.finish()
         return self._arrays
 
-    def _add_whole(self, number: int, entry: BundleEntry) -> None:
-        if entry.size:
-            part = entry.offset, entry.offset + entry.size, _WHOLE, number
-            self._file(entry.shard_id).parts.append(part)
-        else:
-            self._whole.arrived(number, memoryview(b""))
-
-    def _add(self, number: int, request: TensorRequest, entry: BundleEntry) -> None:
+    def _add(self, number: int, request: TensorRequest, entry: EntryHead | BundleEntry) -> None:
         self._check_dtype(request.name, entry)
         region = self._checkpoint.region_of(request, entry.shape)
-        pieces = list(self._finder.find(request.name, region))
+        pieces = [(self._file(piece.entry.shard_id), piece) for piece in self._finder.find(request.name, region)]
         if entry.dtype == DataType.STRING:
             self._add_strings(number, request, region_shape(region), pieces)
             return
         array = self._arrays[number] = np.empty(region_shape(region), _FIXED_SIZE[entry.dtype])
-        for piece in pieces:
-            url = self._url(piece.entry)
+        for file, piece in pieces:
+            url = self._url(piece.entry.shard_id)
             target = PieceTarget(request.name, piece.entry, url, piece.wanted, array[piece.place])
-            self._file(piece.entry.shard_id).add_piece(target)
+            file.add_piece(target)
             self._pieces.append(target)
 
     def _add_strings(
-        self, number: int, request: TensorRequest, shape: tuple[int, ...], pieces: Iterable[Piece]
+        self, number: int, request: TensorRequest, shape: tuple[int, ...], pieces: Iterable[tuple[FileParts, Piece]]
     ) -> None:
         strings = self._strings[number] = _StringRegion(shape, request.form.dtype)
-        for piece in pieces:
-            entry, url, big_endian = piece.entry, self._url(piece.entry), self._header.big_endian
+        for file, piece in pieces:
+            entry, big_endian = piece.entry, self._header.big_endian
+            url = self._url(entry.shard_id)
             target = StringTarget(request.name, entry, url, request.form, big_endian=big_endian)
             strings.pieces.append((piece, target))
-            self._file(entry.shard_id).add_strings(target)
+            file.add_strings(target)
 
-    def _check_dtype(self, name: str, entry: BundleEntry) -> None:
+    def _check_dtype(self, name: str, entry: EntryHead | BundleEntry) -> None:
         if entry.dtype in _FIXED_SIZE or entry.dtype == DataType.STRING:
             return
         url = self._checkpoint.prefix.url
@@ -144,15 +141,13 @@ class Gathering:
     def _file(self, shard_id: int) -> FileParts:
         file = self._files.get(shard_id)
         if file is None:
-            file = self._files[shard_id] = FileParts(self._checkpoint.data[self._key(shard_id)])
+            file = self._files[shard_id] = FileParts(self._checkpoint.data_file(shard_id))
             file.add_target(self._whole)
         return file
 
-    def _key(self, shard_id: int) -> str:
-        return data_filename(self._checkpoint.prefix.key, shard_id, self._header.num_shards)
-
-    def _url(self, entry: BundleEntry) -> str:
-        return self._checkpoint.prefix.store.url(self._key(entry.shard_id))
+    def _url(self, shard_id: int) -> str:
+        prefix = self._checkpoint.prefix
+        return prefix.store.url(data_filename(prefix.key, shard_id, self._header.num_shards))
 
 
 class _StringRegion:
@@ -173,6 +168,6 @@ class _StringRegion:
         return array
 
 
-def _is_one_part(entry: BundleEntry) -> bool:
+def _is_one_part(entry: EntryHead | BundleEntry) -> bool:
     is_array = entry.dtype in _FIXED_SIZE and len(entry.shape) <= MAX_DIMENSIONS
     return is_array and fits_one_request(entry.size) and not entry.slices

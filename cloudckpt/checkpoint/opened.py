@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
-from cloudckpt.errors import InvalidArgumentError, UnsupportedOperationError
+from cloudckpt.errors import InvalidArgumentError, TensorNotFoundError, UnsupportedOperationError
 from cloudckpt.variables.dtypes import DataType
 from cloudckpt.variables.tensor_slice import full_slice, resolve
 
@@ -68,8 +68,7 @@ class TensorInfo(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class TensorRequest:
+class TensorRequest(NamedTuple):
     """A tensor, or a region of one, to be read."""
 
     name: str
@@ -101,8 +100,8 @@ class OpenCheckpoint(ABC):
             TensorNotFoundError: there is no tensor of that name, or what is stored of it lacks elements of the
                 region; nothing was read.
             InvalidArgumentError: a slice is not within its tensor's shape.
-            CheckpointDamagedError: a data file is missing or too short, bytes don't match their checksum, or the
-                slices that the checkpoint lists don't fit each other.
+            CheckpointDamagedError: a file that has some of what is wanted is missing or too short, bytes don't match
+                their checksum, or the slices that the checkpoint lists don't fit each other.
             CheckpointVersionError: a tensor is of a dtype that this version does not know.
             UnsupportedOperationError: a tensor is no array.
             ObjectChangedError: a data file was replaced meanwhile.
@@ -122,6 +121,13 @@ class OpenCheckpoint(ABC):
         form_of = {} if forms is None else forms
         arrays = self.read(TensorRequest(name, None, form_of.get(name, AS_BYTES)) for name in wanted)
         return dict(zip(wanted, arrays, strict=True))
+
+    def no_such_tensor(self, name: str) -> TensorNotFoundError:
+        """The error about a name that no tensor has."""
+        path = self.prefix.url
+        return TensorNotFoundError(
+            f"{path!r} has no tensor {name!r}; it has {len(self.tensors)} others", path=path, tensor=name
+        )
 
     def region_of(self, request: TensorRequest, shape: tuple[int, ...]) -> Region:
         """What a request wants of its tensor, whose shape this is.

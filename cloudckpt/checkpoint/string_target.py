@@ -55,7 +55,7 @@ class StringTarget(Target):
         Raises:
             ChecksumMismatchError: its bytes are not those that were written.
         """
-        check_crc32c(self._decoder.crc32c, self._name, self.entry, self._path)
+        check_crc32c(self._decoder.crc32c, self.entry.crc32c, self._name, self._path)
         if self._error is not None:
             raise self._error
         return self._array.reshape(self.entry.shape)

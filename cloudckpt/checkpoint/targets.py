@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from array import array
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,11 +14,12 @@ from cloudckpt.errors import ChecksumMismatchError
 from cloudckpt.variables.tensor_slice import region_shape
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
     from cloudckpt.bundle.entry import BundleEntry
+    from cloudckpt.bundle.entry_columns import EntryHead
     from cloudckpt.checkpoint.blocks import Block
     from cloudckpt.variables.tensor_slice import Region
 
@@ -51,40 +53,42 @@ class WholeTensors(Target):
     """Tensors of fixed-size elements, each wanted whole and arriving in one part.
 
     Args:
-        names: of all tensors of the read; a part's number is a position in these.
-        entries: theirs.
         dtypes: NumPy's, by TensorFlow's.
-        arrays: where to put the arrays, at their positions.
-        url_of: the data file of an entry, for messages.
+        arrays: where to put the arrays.
+        url_of: the data file of a shard, for messages.
     """
 
-    def __init__(
-        self,
-        names: Sequence[str],
-        entries: Sequence[BundleEntry],
-        dtypes: Mapping[int, np.dtype],
-        arrays: list[Any],
-        url_of: Callable[[BundleEntry], str],
-    ) -> None:
-        self._names, self._entries = names, entries
+    def __init__(self, dtypes: Mapping[int, np.dtype], arrays: list[Any], url_of: Callable[[int], str]) -> None:
         self._dtypes, self._arrays, self._url_of = dtypes, arrays, url_of
+        self._numbers = array("q")
+        self._names: list[str] = []
+        self._heads: list[EntryHead | BundleEntry] = []
+        self._crc32cs = array("I")
         self._crc32c = crc32c_function()
+
+    def add(self, number: int, name: str, head: EntryHead | BundleEntry, crc32c: int) -> int:
+        """Take one more tensor, whose array is that of this number; returns the number of its part."""
+        self._numbers.append(number)
+        self._names.append(name)
+        self._heads.append(head)
+        self._crc32cs.append(crc32c)
+        return len(self._names) - 1
 
     def memory(self, number: int, /) -> memoryview | None:
         """See `Target.memory`."""
-        entry = self._entries[number]
-        if entry.size < COPIED_BYTES:
+        head = self._heads[number]
+        if head.size < COPIED_BYTES:
             return None
-        array = self._arrays[number] = np.empty(entry.shape, self._dtypes[entry.dtype])
-        return array.reshape(-1).view(np.uint8).data
+        whole = self._arrays[self._numbers[number]] = np.empty(head.shape, self._dtypes[head.dtype])
+        return whole.reshape(-1).view(np.uint8).data
 
     def arrived(self, number: int, data: memoryview, /) -> None:
         """See `Target.arrived`."""
-        entry = self._entries[number]
-        if (found := self._crc32c(data)) != entry.crc32c:
-            check_crc32c(found, self._names[number], entry, self._url_of(entry))
-        if entry.size < COPIED_BYTES:
-            self._arrays[number] = np.ndarray(entry.shape, self._dtypes[entry.dtype], data).copy()
+        head = self._heads[number]
+        if (found := self._crc32c(data)) != self._crc32cs[number]:
+            check_crc32c(found, self._crc32cs[number], self._names[number], self._url_of(head.shard_id))
+        if head.size < COPIED_BYTES:
+            self._arrays[self._numbers[number]] = np.ndarray(head.shape, self._dtypes[head.dtype], data).copy()
 
 
 class PieceTarget(Target):
@@ -152,19 +156,19 @@ class PieceTarget(Target):
             found = 0
             for number in range(len(self._blocks)):
                 found = combine(found, *self._checksums[number])
-            check_crc32c(found, self._name, self._entry, self._path)
+            check_crc32c(found, self._entry.crc32c, self._name, self._path)
 
 
-def check_crc32c(found: int, name: str, entry: BundleEntry, path: str) -> None:
-    """Compare the checksum of a piece's bytes with its entry's.
+def check_crc32c(found: int, expected: int, name: str, path: str) -> None:
+    """Compare the checksum of a piece's bytes with that of its entry.
 
     Raises:
         ChecksumMismatchError: they differ.
     """
-    if found != entry.crc32c:
+    if found != expected:
         raise ChecksumMismatchError(
             f"tensor {name!r} in {path!r} is damaged: its bytes have crc32c {found:#010x}, the index says "
-            f"{entry.crc32c:#010x}; restore an older checkpoint, or copy this one again from where it came",
+            f"{expected:#010x}; restore an older checkpoint, or copy this one again from where it came",
             path=path,
             tensor=name,
         )

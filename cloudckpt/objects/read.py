@@ -39,8 +39,9 @@ def read_leaves(
         trust_widths: whether fixed-width strings may be allocated as their tags say.
     """
     form_of = string_form if trust_widths else unsized_form
-    forms = {name: form for name, tag in tags.items() if (form := form_of(tag)) is not AS_BYTES}
-    tensors = checkpoint.read_named(tags, {name: _explained(form, name, misfit) for name, form in forms.items()})
+    forms = {tag: form for tag in set(tags.values()) if (form := form_of(tag)) is not AS_BYTES}
+    special = {name: _explained(forms[tag], name, misfit) for name, tag in tags.items() if tag in forms}
+    tensors = checkpoint.read_named(tags, special)
     values: dict[str, object] = {}
     for name, tag in tags.items():
         try:
@@ -69,6 +70,7 @@ def widths_are_credible(entries: Mapping[str, TensorInfo], tags: Mapping[str, st
 
     They always do unless somebody made them up, or arrays are nearly empty; such arrays come back narrower.
     """
-    widths = {name: width for name, tag in tags.items() if (width := claimed_bytes(tag))}
+    claims = {tag: width for tag in set(tags.values()) if (width := claimed_bytes(tag))}
+    widths = {name: claims[tag] for name, tag in tags.items() if tag in claims}
     claimed = sum(width * prod(entries[name].shape) for name, width in widths.items())
     return claimed <= WIDTH_GROWTH * sum(entries[name].size for name in widths) + WIDTH_BYTES

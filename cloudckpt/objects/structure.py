@@ -94,7 +94,7 @@ def decode_structure(text: bytes, path: str, tensors: Container[str]) -> tuple[N
     if "tree" not in document:
         raise _damaged(path, "it has no tree")
     reader = _Reader(path, tensors)
-    return reader.node(document["tree"], ()), reader.tags
+    return reader.node(document["tree"], None, 0), reader.tags
 
 
 class _Reader:
@@ -106,23 +106,24 @@ class _Reader:
         self.tags: dict[str, str] = {}
         """those of the leaves so far, by tensor name"""
 
-    def node(self, node: Any, keys: tuple[Key, ...]) -> Node:
-        if len(keys) > MAX_DEPTH:
+    def node(self, node: Any, name: str | None, depth: int) -> Node:
+        """A node; `name` is the keys on the way to it, joined, None at the root."""
+        if depth > MAX_DEPTH:
             raise _damaged(self._path, f"it is more than {MAX_DEPTH} levels deep")
         if node is None:
             return None
         if isinstance(node, str) and is_tag(node):
-            return self._add_leaf("/".join(map(str, keys)), node)
+            return self._add_leaf(name or "", node)
         if isinstance(node, dict) and len(node) == 1:
             ((kind, items),) = node.items()
             if kind == "dict" and isinstance(items, list):
-                return self._dict(items, keys)
+                return self._dict(items, name, depth)
             if kind in {"list", "tuple"} and isinstance(items, list):
-                children = [self.node(item, (*keys, index)) for index, item in enumerate(items)]
+                children = [self.node(item, _join(name, index), depth + 1) for index, item in enumerate(items)]
                 return ContainerNode(kind, range(len(items)), children)
         raise _damaged(self._path, f"it has an unknown node {reprlib.repr(node)}")
 
-    def _dict(self, pairs: list[Any], keys: tuple[Key, ...]) -> Node:
+    def _dict(self, pairs: list[Any], name: str | None, depth: int) -> Node:
         children: dict[Key, Node] = {}
         for pair in pairs:
             if not isinstance(pair, list) or len(pair) != 2:
@@ -132,7 +133,7 @@ class _Reader:
                 raise _damaged(self._path, f"it has a key {reprlib.repr(key)}")
             if key in children:
                 raise _damaged(self._path, f"it has the key {reprlib.repr(key)} twice")
-            children[key] = self.node(child, (*keys, key))
+            children[key] = self.node(child, _join(name, key), depth + 1)
         return ContainerNode("dict", list(children), list(children.values()))
 
     def _add_leaf(self, name: str, tag: str) -> str:
@@ -143,6 +144,10 @@ class _Reader:
             raise _damaged(self._path, f"it names the tensor {reprlib.repr(name)} twice")
         self.tags[name] = tag = intern(tag)  # the parser makes a new string for every leaf
         return tag
+
+
+def _join(name: str | None, key: Key) -> str:
+    return str(key) if name is None else f"{name}/{key}"
 
 
 def _damaged(path: str, what: str) -> CheckpointDamagedError:

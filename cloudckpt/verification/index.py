@@ -6,8 +6,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from cloudckpt.bundle.entry import BundleEntry, BundleHeader
+from cloudckpt.bundle.entry_columns import NamedEntries
 from cloudckpt.bundle.index import BundleIndex, decode_index
-from cloudckpt.bundle.slice_keys import decode_slice_key
+from cloudckpt.bundle.slice_keys import SLICE_KEY_START, tensor_of_key
 from cloudckpt.bundle.table_reader import TableReader
 from cloudckpt.errors import CheckpointDamagedError, CheckpointVersionError
 from cloudckpt.verification.log import message_about
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from cloudckpt.verification.log import VerifyLog
 
 __all__ = ["read_blocks", "salvage_index"]
-
-_SLICE_KEY_START = b"\0"
 
 
 def salvage_index(data: bytes, file: str, log: VerifyLog) -> BundleIndex | None:
@@ -67,22 +66,15 @@ def _salvage(data: bytes, file: str, log: VerifyLog) -> BundleIndex | None:
     entries: dict[str, BundleEntry] = {}
     slice_entries: dict[bytes, BundleEntry] = {}
     for key, value in rows:
+        name = tensor_of_key(key)
         try:
-            entry = BundleEntry.decode(value, path=file, name=_readable(key), num_shards=header.num_shards)
+            entry = BundleEntry.decode(value, path=file, name=name, num_shards=header.num_shards)
         except CheckpointDamagedError as error:
-            log.add(Finding(FindingKind.ENTRY_DAMAGED, message_about(error, file), file, tensor=_readable(key)))
-            log.lose([_readable(key)])
+            log.add(Finding(FindingKind.ENTRY_DAMAGED, message_about(error, file), file, tensor=name))
+            log.lose([name])
         else:
-            if key.startswith(_SLICE_KEY_START):
+            if key.startswith(SLICE_KEY_START):
                 slice_entries[key] = entry
             else:
-                entries[_readable(key)] = entry
-    return BundleIndex(header, entries, slice_entries)
-
-
-def _readable(key: bytes) -> str:
-    """The name of the tensor that the key is about, as far as it can be read."""
-    if key.startswith(_SLICE_KEY_START):
-        with suppress(ValueError):
-            return decode_slice_key(key)[0]
-    return key.decode("utf-8", "surrogateescape")
+                entries[name] = entry
+    return BundleIndex(header, NamedEntries.of(entries), slice_entries)

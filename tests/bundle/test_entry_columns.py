@@ -7,6 +7,7 @@ import tracemalloc
 import pytest
 
 from cloudckpt.bundle.entry import BundleEntry, BundleHeader
+from cloudckpt.bundle.entry_columns import NamedEntries
 from cloudckpt.bundle.index import BundleIndex, decode_index, encode_index
 from cloudckpt.variables.dtypes import DataType
 
@@ -35,7 +36,7 @@ def test_it_is_a_mapping_in_order() -> None:
 def test_extents_are_of_what_has_bytes_of_its_own() -> None:
     slices = {b"\0c\0\1": BundleEntry(DataType.FLOAT, (4,), 1, 112, 16, 0)}
     expected = [(1, 64, 24), (0, 0, 9), (1, 88, 24), (1, 112, 16)]
-    assert list(BundleIndex(BundleHeader(2), ENTRIES, slices).extents()) == expected
+    assert list(BundleIndex(BundleHeader(2), NamedEntries.of(ENTRIES), slices).extents()) == expected
     index = decode_index(encode_index(BundleHeader(2), ENTRIES, slices), "p.index")
     assert list(index.extents()) == expected
 

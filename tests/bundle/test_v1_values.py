@@ -101,7 +101,7 @@ def test_a_bool_is_true_unless_it_is_zero(number: bytes) -> None:
         (DataType.INT32, [b"\x80\x80\x80\x80\x10"], 1, "has a value that is no int32"),
         (DataType.INT8, [b"\x80\x01"], 1, "has a value that is no int8"),
         (DataType.UINT8, [b"\xff" * 9 + b"\x01"], 1, "has a value that is no uint8"),
-        (DataType.HALF, [b"\x80\x80\x04"], 1, "has a value that is no half"),
+        (DataType.HALF, [b"\x80\x80\x04"], 1, "has a value that is no float16"),
         (DataType.QUINT8, [b"\x80\x02"], 1, "has a value that is no quint8"),
         (DataType.INT64, [], 2**62, "too few"),
         (DataType.STRING, [], 2**62, "has 0 strings"),

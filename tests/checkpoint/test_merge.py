@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from cloudckpt.bundle.entry import BundleEntry, BundleHeader
+from cloudckpt.bundle.entry_columns import NamedEntries
 from cloudckpt.bundle.index import BundleIndex, decode_index, encode_index
 from cloudckpt.bundle.naming import data_filename, index_filename
 from cloudckpt.checkpoint.commit import save_tensors
@@ -160,7 +161,7 @@ def test_what_this_version_can_not_read_is_copied_unharmed(folder: Location) -> 
         "future": BundleEntry(9999, (3,), 0, 10, 20, 2),
     }
     part = folder.child("part")
-    write(part, BundleIndex(BundleHeader(1), entries), data)
+    write(part, BundleIndex(BundleHeader(1), NamedEntries.of(entries)), data)
     merge([part, *sources(folder)], folder.child("ckpt"))
     check(folder.child("ckpt"))
     found, _ = folder.store.get(index_filename(folder.child("ckpt").key))
@@ -185,7 +186,9 @@ def write(place: Location, index: BundleIndex, data: bytes) -> None:
 def test_headers_that_differ_are_refused(folder: Location, header: BundleHeader) -> None:
     other, alone = folder.child("other"), folder.child("alone")
     for place in (other, alone):
-        write(place, BundleIndex(header, {"x": BundleEntry(DataType.INT32, (1,), 0, 0, 4, 0)}), bytes(4))
+        write(
+            place, BundleIndex(header, NamedEntries.of({"x": BundleEntry(DataType.INT32, (1,), 0, 0, 4, 0)})), bytes(4)
+        )
     parts = sources(folder)
     with pytest.raises(InvalidArgumentError, match="byte orders or versions differ"):
         merge([*parts, other], folder.child("ckpt"))

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloudckpt.bundle.entry import BundleEntry, BundleHeader
+from cloudckpt.bundle.entry_columns import NamedEntries
 from cloudckpt.bundle.index import BundleIndex
 from cloudckpt.bundle.naming import data_filename, parse_data_filename
 from cloudckpt.checkpoint import names
@@ -68,7 +69,8 @@ def test_a_taken_name_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def index(*entries: BundleEntry, num_shards: int = 3) -> BundleIndex:
-    return BundleIndex(BundleHeader(num_shards), {str(name): entry for name, entry in enumerate(entries)})
+    named = NamedEntries.of({str(name): entry for name, entry in enumerate(entries)})
+    return BundleIndex(BundleHeader(num_shards), named)
 
 
 def entry(shard: int, offset: int, size: int) -> BundleEntry:
@@ -87,7 +89,9 @@ def test_entries_that_share_bytes_need_a_file_that_can_not_be() -> None:
 
 def test_slices_need_their_files_and_the_whole_does_not() -> None:
     whole = BundleEntry(DataType.UINT8, (4,), 0, 0, 0, 0, (((0, 2),), ((2, 2),)))
-    sliced = BundleIndex(BundleHeader(2), {"a": whole}, {b"\0a": entry(1, 0, 2), b"\0b": entry(1, 2, 2)})
+    sliced = BundleIndex(
+        BundleHeader(2), NamedEntries.of({"a": whole}), {b"\0a": entry(1, 0, 2), b"\0b": entry(1, 2, 2)}
+    )
     assert needed_data_files("ckpt", sliced) == {"ckpt.data-00001-of-00002": 4}
 
 
