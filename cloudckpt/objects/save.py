@@ -75,4 +75,5 @@ def tensors_of(tree: object) -> dict[str, NDArray[Any]]:
         TypeError, StructureError: as `save`.
     """
     flat = flatten(tree)
-    return flat.arrays | {STRUCTURE_TENSOR: np.array(encode_structure(flat.structure), object)}
+    flat.arrays[STRUCTURE_TENSOR] = np.array(encode_structure(flat.structure), object)
+    return flat.arrays

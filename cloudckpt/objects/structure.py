@@ -19,7 +19,7 @@ from cloudckpt.errors import CheckpointDamagedError, CheckpointVersionError
 from cloudckpt.objects.leaves import is_tag
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Sequence
+    from collections.abc import Container, Iterable, Sequence
 
 __all__ = [
     "MAX_DEPTH",
@@ -29,6 +29,7 @@ __all__ = [
     "Node",
     "decode_structure",
     "encode_structure",
+    "join_name",
 ]
 
 STRUCTURE_TENSOR = "_CLOUDCKPT_TREE"
@@ -52,17 +53,27 @@ Node = ContainerNode | str | None
 """A `str` is a leaf's tag. Leaves are in order: those of a child come before those of the next."""
 
 
+def join_name(name: str | None, key: Key) -> str:
+    """The name of what is under a key: all keys on the way to it, joined. At the root the name is None."""
+    return str(key) if name is None else f"{name}/{key}"
+
+
 def encode_structure(structure: Node) -> bytes:
     """The JSON text of a structure, the same for the same structure."""
-    document = {"version": VERSION, "tree": _to_json(structure)}
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+    return f'{{"version":{VERSION},"tree":{_to_json(structure)}}}'.encode()
 
 
-def _to_json(node: Node) -> object:
-    if node is None or isinstance(node, str):
-        return node
-    children = [_to_json(child) for child in node.children]
-    return {node.kind: list(zip(node.keys, children, strict=True)) if node.kind == "dict" else children}
+# Text at once, and no object for every pair that it is made of: there may be millions.
+_json_of = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+def _to_json(node: Node) -> str:
+    if not isinstance(node, ContainerNode):
+        return _json_of(node)
+    children: Iterable[str] = map(_to_json, node.children)
+    if node.kind == "dict":
+        children = (f"[{_json_of(key)},{child}]" for key, child in zip(node.keys, children, strict=True))
+    return f'{{"{node.kind}":[{",".join(children)}]}}'
 
 
 def decode_structure(text: bytes, path: str, tensors: Container[str]) -> tuple[Node, dict[str, str]]:
@@ -119,7 +130,7 @@ class _Reader:
             if kind == "dict" and isinstance(items, list):
                 return self._dict(items, name, depth)
             if kind in {"list", "tuple"} and isinstance(items, list):
-                children = [self.node(item, _join(name, index), depth + 1) for index, item in enumerate(items)]
+                children = [self.node(item, join_name(name, index), depth + 1) for index, item in enumerate(items)]
                 return ContainerNode(kind, range(len(items)), children)
         raise _damaged(self._path, f"it has an unknown node {reprlib.repr(node)}")
 
@@ -133,7 +144,7 @@ class _Reader:
                 raise _damaged(self._path, f"it has a key {reprlib.repr(key)}")
             if key in children:
                 raise _damaged(self._path, f"it has the key {reprlib.repr(key)} twice")
-            children[key] = self.node(child, _join(name, key), depth + 1)
+            children[key] = self.node(child, join_name(name, key), depth + 1)
         return ContainerNode("dict", list(children), list(children.values()))
 
     def _add_leaf(self, name: str, tag: str) -> str:
@@ -144,10 +155,6 @@ class _Reader:
             raise _damaged(self._path, f"it names the tensor {reprlib.repr(name)} twice")
         self.tags[name] = tag = intern(tag)  # the parser makes a new string for every leaf
         return tag
-
-
-def _join(name: str | None, key: Key) -> str:
-    return str(key) if name is None else f"{name}/{key}"
 
 
 def _damaged(path: str, what: str) -> CheckpointDamagedError:

@@ -12,6 +12,8 @@ from cloudckpt.objects.tree import FlatTree, flatten, is_reserved, rebuild
 from cloudckpt.variables.dtypes import DataType
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from cloudckpt.checkpoint.opened import OpenCheckpoint, TensorInfo
@@ -29,10 +31,12 @@ def load_like(checkpoint: OpenCheckpoint, *, like: object) -> Any:
         StructureError: names, shapes or dtypes differ; the message lists the first few.
     """
     template = flatten(like)
-    if differences := list(_differences(checkpoint, template)):
+    tags = template.tags()
+    if differences := _differences(checkpoint, template, tags):
         more = f"; and {len(differences) - SHOWN} more" if len(differences) > SHOWN else ""
+        shown = [f"{template.path(leaf)} {text}" if leaf else text for leaf, text in differences[:SHOWN]]
         raise StructureError(
-            f"{checkpoint.prefix.url!r} does not fit the template: {'; '.join(differences[:SHOWN])}{more}",
+            f"{checkpoint.prefix.url!r} does not fit the template: {'; '.join(shown)}{more}",
             path=checkpoint.prefix.url,
         )
 
@@ -43,8 +47,8 @@ def load_like(checkpoint: OpenCheckpoint, *, like: object) -> Any:
             tensor=name,
         )
 
-    tags = {name: _tag(tag, checkpoint.tensors[name]) for name, tag in template.tags.items()}
-    values = read_leaves(checkpoint, tags, misfit)
+    stored = {name: _tag(tag, checkpoint.tensors[name]) for name, tag in tags.items()}
+    values = read_leaves(checkpoint, stored, misfit)
     return rebuild(template.structure, iter(values.values()))
 
 
@@ -55,22 +59,23 @@ def _tag(tag: str, entry: TensorInfo) -> str:
     return tag
 
 
-def _differences(checkpoint: OpenCheckpoint, template: FlatTree) -> list[str]:
+def _differences(
+    checkpoint: OpenCheckpoint, template: FlatTree, tags: Mapping[str, str]
+) -> list[tuple[str | None, str]]:
+    """What does not fit: the tensor name of a leaf of the template, or None, and what there is to say."""
     entries = checkpoint.tensors
-    missing = [
-        f"{template.path(name)} ({name!r}) is not in the checkpoint" for name in template.tags if name not in entries
-    ]
+    missing = [(name, f"({name!r}) is not in the checkpoint") for name in tags if name not in entries]
     unwanted = [
-        f"the checkpoint's tensor {name!r} is not in the template"
+        (None, f"the checkpoint's tensor {name!r} is not in the template")
         for name in entries
-        if name not in template.tags and not is_reserved(name)
+        if name not in tags and not is_reserved(name)
     ]
     unlike = [
-        f"{template.path(name)} {difference}"
+        (name, difference)
         for name, array in template.arrays.items()
-        if name in entries and (difference := _difference(name, template.tags[name], array, entries[name]))
+        if name in entries and (difference := _difference(name, tags[name], array, entries[name]))
     ]
-    return missing + unwanted + unlike
+    return [*missing, *unwanted, *unlike]
 
 
 def _difference(name: str, tag: str, array: NDArray[Any], entry: TensorInfo) -> str | None:

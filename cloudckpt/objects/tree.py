@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cloudckpt.errors import StructureError
 from cloudckpt.objects.leaves import MAX_DIGITS, encode_leaf
-from cloudckpt.objects.structure import MAX_DEPTH, ContainerNode, Node
+from cloudckpt.objects.structure import MAX_DEPTH, ContainerNode, Node, join_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,21 +24,20 @@ RESERVED_PREFIX = "_CLOUDCKPT_"
 
 @dataclass(frozen=True, slots=True)
 class FlatTree:
-    """A tree taken apart: its structure, and by tensor name, in the order of the tree, what is known of its leaves.
+    """A tree taken apart; no object is made for a leaf, as so many would set off the garbage collector."""
 
-    A dict for each, not an object for each leaf: as many objects more would set off the garbage collector.
-    """
-
+    tree: object
     structure: Node
     arrays: dict[str, NDArray[Any]]
-    """the tensors that hold them"""
-    tags: dict[str, str]
-    keys: dict[str, tuple[Key, ...]]
-    """those on the way to them"""
+    """the tensors that hold the leaves, by name, in the order of the tree"""
+
+    def tags(self) -> dict[str, str]:
+        """The leaves' tags, by tensor name, in the order of the tree."""
+        return dict(zip(self.arrays, _tags(self.structure), strict=True))
 
     def path(self, name: str) -> str:
-        """How Python reaches a leaf, such as `['layer1']['w']`."""
-        return _path(self.keys[name])
+        """How Python reaches the first leaf that has this tensor name, such as `['layer1']['w']`. Searches for it."""
+        return next(_path(keys) for found, keys in _named(self.tree, None, ()) if found == name)
 
 
 def flatten(tree: object) -> FlatTree:
@@ -48,12 +47,12 @@ def flatten(tree: object) -> FlatTree:
         TypeError: a node, key or leaf is of a type that can't be saved; the message has its path.
         StructureError: two leaves come to one tensor name, or a name is empty, reserved or not valid UTF-8.
     """
-    flat = FlatTree(None, {}, {}, {})
-    return replace(flat, structure=_take_apart(tree, (), flat))
+    flat = FlatTree(tree, None, {})
+    return replace(flat, structure=_take_apart(tree, None, (), flat))
 
 
-def _take_apart(node: object, keys: tuple[Key, ...], flat: FlatTree) -> Node:
-    """The structure of a node; its leaves are added to `flat`."""
+def _take_apart(node: object, name: str | None, keys: tuple[Key, ...], flat: FlatTree) -> Node:
+    """The structure of a node; its leaves are added to `flat`. `name` is the keys, joined."""
     if len(keys) > MAX_DEPTH:
         raise StructureError(
             f"the tree is more than {MAX_DEPTH} levels deep, or contains itself, at {_path(keys)[:200]}…"
@@ -62,14 +61,31 @@ def _take_apart(node: object, keys: tuple[Key, ...], flat: FlatTree) -> Node:
         return None
     kind = type(node)
     if kind is dict or kind is list or kind is tuple:
-        children = {key: _take_apart(child, (*keys, key), flat) for key, child in _children(node, keys)}
+        children = {
+            key: _take_apart(child, join_name(name, key), (*keys, key), flat) for key, child in _children(node, keys)
+        }
         return ContainerNode(kind.__name__, list(children), list(children.values()))
-    name = "/".join(map(str, keys))
+    name = name or ""
     _check_name(name, keys, flat)
     tag, flat.arrays[name] = _encode(node, keys)
-    flat.tags[name] = tag
-    flat.keys[name] = keys
     return tag
+
+
+def _tags(node: Node) -> Iterator[str]:
+    if isinstance(node, str):
+        yield node
+    elif node is not None:
+        for child in node.children:
+            yield from _tags(child)
+
+
+def _named(node: Any, name: str | None, keys: tuple[Key, ...]) -> Iterator[tuple[str, tuple[Key, ...]]]:
+    """The tensor names of a tree's leaves, and the keys on the way to each."""
+    if type(node) in {dict, list, tuple}:
+        for key, child in _children(node, keys):
+            yield from _named(child, join_name(name, key), (*keys, key))
+    elif node is not None:
+        yield name or "", keys
 
 
 def _path(keys: tuple[Key, ...]) -> str:
@@ -127,7 +143,7 @@ def _check_name(name: str, keys: tuple[Key, ...], flat: FlatTree) -> None:
             "do; use another key",
             tensor=name,
         )
-    if name in flat.keys:
+    if name in flat.arrays:
         raise StructureError(
             f"two leaves come to the tensor name {name!r}: {flat.path(name)} and {_path(keys)}; rename one",
             tensor=name,

@@ -47,9 +47,9 @@ def test_the_text(tree: Any, text: str) -> None:
     flat = flatten(tree)
     encoded = encode_structure(flat.structure)
     assert encoded.decode() == f'{{"version":1,"tree":{text}}}'
-    structure, tags = decode_structure(encoded, "ckpt", flat.tags)
+    structure, tags = decode_structure(encoded, "ckpt", flat.arrays)
     assert encode_structure(structure) == encoded
-    assert list(tags.items()) == list(flat.tags.items())
+    assert list(tags.items()) == list(flat.tags().items())
 
 
 @pytest.mark.parametrize("version", [2, 3, 10**9])
