@@ -70,7 +70,7 @@ class Gathering:
         if request.tensor_slice is None and _is_one_part(head):
             part = self._whole.add(number, request.name, head, crc32c)
             if head.size:
-                self._file(head.shard_id).parts.append((offset, offset + head.size, _WHOLE, part))
+                self._file(head.shard_id).add_part(offset, offset + head.size, _WHOLE, part)
             else:
                 self._whole.arrived(part, memoryview(b""))
         else:

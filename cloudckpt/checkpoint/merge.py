@@ -11,13 +11,13 @@ from functools import partial
 from itertools import chain, count
 from typing import TYPE_CHECKING
 
-from cloudckpt.bundle.naming import parse_data_filename
+from cloudckpt.bundle.naming import data_filename
 from cloudckpt.checkpoint.bundle_reader import BundleCheckpoint
 from cloudckpt.checkpoint.copy import FileCopy, copy_files
 from cloudckpt.checkpoint.data_files import THREADS
 from cloudckpt.checkpoint.delete import Doomed, delete_checkpoint
 from cloudckpt.checkpoint.entries import Entries
-from cloudckpt.checkpoint.names import needed_data_files, tensor_key
+from cloudckpt.checkpoint.names import tensor_key
 from cloudckpt.checkpoint.parallel import run_side_by_side
 from cloudckpt.checkpoint.partial import PartialSave, commit_partials
 from cloudckpt.checkpoint.prefix import check_prefix
@@ -90,7 +90,7 @@ def merge_checkpoints(
     saved = commit_partials(standing, [part])
     if delete_old:
         for checkpoint, of_source in zip(found, shards, strict=True):
-            _delete(Doomed(checkpoint.prefix, checkpoint.index_info, tuple(of_source.values())))
+            _delete(checkpoint, tuple(of_source.values()))
     return saved
 
 
@@ -147,8 +147,9 @@ def _common_header(found: Sequence[BundleCheckpoint]) -> BundleHeader:
 
 def _shards(checkpoint: BundleCheckpoint) -> dict[int, str]:
     """The keys of the data files that the index needs, by their shard ids."""
-    keys = needed_data_files(checkpoint.prefix.key, checkpoint.index)
-    return {parsed[1]: key for key in keys if (parsed := parse_data_filename(key)) is not None}
+    prefix, num_shards = checkpoint.prefix.key, checkpoint.index.header.num_shards
+    needed = sorted({shard_id for shard_id, _, _ in checkpoint.index.extents()})
+    return {shard_id: data_filename(prefix, shard_id, num_shards) for shard_id in needed}
 
 
 def _renumbered(checkpoint: BundleCheckpoint, numbers: Mapping[int, int]) -> Entries:
@@ -163,12 +164,17 @@ def _renumbered(checkpoint: BundleCheckpoint, numbers: Mapping[int, int]) -> Ent
     return entries
 
 
-def _delete(doomed: Doomed) -> None:
+def _delete(checkpoint: BundleCheckpoint, data_files: tuple[str, ...]) -> None:
+    prefix = checkpoint.prefix
     try:
-        delete_checkpoint(doomed)
+        # A store that deletes without a condition is asked first: what has replaced the source was not merged.
+        if prefix.store.capabilities.delete_if_version or checkpoint.is_current():
+            delete_checkpoint(Doomed(prefix, checkpoint.index_info, data_files))
+        else:
+            logger.warning("%s was merged, and stays: another checkpoint has replaced it", prefix.url)
     except StorageError as error:
         # The merged checkpoint is committed, and must not look failed.
-        logger.warning("%s was merged, and stays: %s", doomed.prefix.url, error)
+        logger.warning("%s was merged, and stays: %s", prefix.url, error)
 
 
 def _refusal(destination: Location, reason: str) -> InvalidArgumentError:

@@ -47,7 +47,7 @@ def choose_names(prefix_key: str, count: int, *, taken: Container[str], fresh: b
     if fresh:
         return _names(prefix_key, 0, max(count, 1), count)
     while True:
-        num_shards = SystemRandom().randint(10_000, 99_999)
+        num_shards = SystemRandom().randint(max(10_000, count), max(99_999, 2 * count))
         names = _names(prefix_key, SystemRandom().randrange(num_shards - count + 1), num_shards, count)
         if not any(key in taken for key in names.keys):
             return names

@@ -100,7 +100,7 @@ def commit_partials(
 
     Args:
         standing: what was found at the prefix before the names were chosen.
-        partials: all parts, one or more, whose names were chosen together. The first takes in the others' entries.
+        partials: all parts, one or more, whose names were chosen together. They stay as they are.
         before_commit: called when only the index is still to be written; if it raises, the data is deleted again.
 
     Raises:
@@ -130,7 +130,9 @@ def _united_index(standing: Standing, partials: Sequence[PartialSave]) -> bytes:
             "more parts whose names were chosen together",
             path=standing.prefix.url,
         )
-    entries = partials[0].entries
-    for partial in partials[1:]:
+    if len(partials) == 1:
+        return partials[0].entries.encode(partials[0].header)
+    entries = Entries()
+    for partial in partials:
         entries.add(partial.entries, standing.prefix.url)
     return entries.encode(headers.pop())

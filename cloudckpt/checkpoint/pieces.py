@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from cloudckpt.bundle.slice_keys import encode_slice_key
 from cloudckpt.checkpoint.coverage import cover
 from cloudckpt.errors import CheckpointDamagedError
+from cloudckpt.variables.dtypes import python_name
 from cloudckpt.variables.tensor_slice import format_shape_and_slice, region_shape, resolve, within
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ class Piece(NamedTuple):
     wanted: Region
     """those elements, counted from the piece's first"""
     place: tuple[Any, ...]
-    """the same as an index into an array of the region's elements, that gives a view also where it has no dimensions"""
+    """the same as an index into an array of the region's elements"""
 
 
 class PieceFinder:
@@ -81,8 +82,8 @@ class PieceFinder:
         if found.slices or (found.dtype, found.shape) != (entry.dtype, shape):
             raise self._damaged(
                 name,
-                f"the slice {spec!r} of tensor {name!r}, whose entry is of dtype {found.dtype} and shape "
-                f"{found.shape}, not {entry.dtype} and {shape}",
+                f"the slice {spec!r} of tensor {name!r}, whose entry is of dtype {python_name(found.dtype)} and shape "
+                f"{found.shape}, not {python_name(entry.dtype)} and {shape}",
             )
         return found
 
@@ -97,4 +98,4 @@ class PieceFinder:
 def _piece(entry: BundleEntry, stored: Region, shared: Region, region: Region) -> Piece:
     """A piece by the region that it is, what of it is wanted, and all that is wanted, each of the tensor."""
     wanted = tuple([(start - first, length) for (start, length), (first, _) in zip(shared, stored, strict=True)])
-    return Piece(entry, wanted, (*within(shared, region), ...))
+    return Piece(entry, wanted, within(shared, region))

@@ -43,7 +43,7 @@ def open_prefix(path: str | os.PathLike[str], storage_options: Mapping[str, Any]
         StorageError: the package for its protocol is not installed, or the filesystem can't be set up.
     """
     prefix = open_location(path, storage_options)
-    if os.fspath(path).endswith("/"):
+    if _names_folder(os.fspath(path)):
         raise _is_folder(prefix)
     check_prefix(prefix)
     return prefix
@@ -67,6 +67,11 @@ def check_prefix(prefix: Location) -> None:
     raise CheckpointPathError(
         f"{url!r} is one file of a checkpoint: pass its prefix, {meant!r}, which stands for all its files", path=url
     )
+
+
+def _names_folder(path: str) -> bool:
+    """Whether a path is a folder's by the way it is written; made absolute it would look like a file's beside it."""
+    return os.path.basename(path) in ("", ".", "..") or ("/" not in path and os.path.expanduser(path) != path)
 
 
 def _is_folder(prefix: Location) -> CheckpointPathError:

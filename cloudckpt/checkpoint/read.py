@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
+from array import array
 from contextlib import nullcontext
 from functools import partial
-from operator import itemgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -40,7 +40,9 @@ def fits_one_request(size: int) -> bool:
 
 Part = tuple[int, int, int, int]
 """What is wanted of a data file: from which byte to which, the number of the target that takes it, and that of the part
-there. Nothing but numbers: there may be millions, and Python's garbage collector leaves such tuples alone."""
+there."""
+PARTS_AT_ONCE = 1 << 14
+"""How many parts are tuples at once; there may be millions."""
 
 
 class FileParts:
@@ -49,10 +51,20 @@ class FileParts:
     def __init__(self, info: ObjectInfo) -> None:
         self.info = info
         self.targets: list[Target] = []
-        self.parts: list[Part] = []
-        """in any order"""
         self.in_order: list[StringTarget] = []
         """long tensors that must be read from their first byte to their last"""
+        self._numbers = array("q")
+
+    def add_part(self, start: int, stop: int, target: int, number: int) -> None:
+        """Want the bytes from `start` to `stop` for a target, which knows them by this number."""
+        self._numbers.extend((start, stop, target, number))
+
+    def parts(self) -> Iterator[Part]:
+        """The parts that are wanted, in order of their first bytes."""
+        table = np.frombuffer(self._numbers, np.int64).reshape(-1, 4)
+        order = np.argsort(table[:, 0], kind="stable")
+        for first in range(0, len(order), PARTS_AT_ONCE):
+            yield from zip(*table[order[first : first + PARTS_AT_ONCE]].T.tolist(), strict=True)
 
     def add_target(self, target: Target) -> int:
         """The number of a new target."""
@@ -63,7 +75,8 @@ class FileParts:
         """Want what the target wants of its piece."""
         to = self.add_target(target)
         blocks = target.blocks(limit=RANGE_BYTES, gap=GAP_BYTES)
-        self.parts.extend((start, stop, to, number) for number, (start, stop) in enumerate(blocks))
+        for number, (start, stop) in enumerate(blocks):
+            self.add_part(start, stop, to, number)
 
     def add_strings(self, target: StringTarget) -> None:
         """Want all bytes of a piece of strings."""
@@ -71,7 +84,7 @@ class FileParts:
         if entry.size > RANGE_BYTES:
             self.in_order.append(target)
         elif entry.size:
-            self.parts.append((entry.offset, entry.offset + entry.size, self.add_target(target), 0))
+            self.add_part(entry.offset, entry.offset + entry.size, self.add_target(target), 0)
 
 
 def read_files(store: Store, files: Iterable[FileParts]) -> None:
@@ -97,8 +110,7 @@ class _Fetcher:
         for file in files:
             for target in file.in_order:
                 yield partial(self._fetch_in_order, file.info, target)
-            file.parts.sort(key=itemgetter(0))
-            for start, stop, parts in _joined(file.parts):
+            for start, stop, parts in _joined(file.parts()):
                 yield partial(self._fetch, file, start, stop, parts)
 
     def _fetch(self, file: FileParts, start: int, stop: int, parts: Sequence[Part]) -> None:

@@ -66,6 +66,7 @@ def read_consistently(
     read: Callable[[OpenCheckpoint], Result],
     files: PrefixFiles | None = None,
     *,
+    whole: bool = True,
     opening: Callable[[Location, PrefixFiles | None], OpenCheckpoint] = open_checkpoint,
 ) -> Result:
     """Open a prefix and read from it, such that everything comes from one and the same save.
@@ -73,9 +74,16 @@ def read_consistently(
     A save that replaces the checkpoint meanwhile makes the read start again, a few times. What looks like damage is
     damage only if the prefix still holds the index that was read, and its data files were looked up after it.
 
+    Args:
+        prefix: the checkpoint's.
+        read: what to do with it; again with what is opened anew.
+        files: as for `open_checkpoint`.
+        whole: see first that no file is missing or too short. Otherwise only what `read` needs must be there.
+        opening: what opens it.
+
     Raises:
         CheckpointNotFoundError: the prefix has no index.
-        CheckpointDamagedError: the checkpoint is not whole.
+        CheckpointDamagedError: the checkpoint, or what is needed of it, is not whole.
         ObjectChangedError: it was replaced again and again.
 
     Cost: that of `open_checkpoint`, one request more to look at the index again, and those of `read`.
@@ -83,10 +91,11 @@ def read_consistently(
     for _ in range(ATTEMPTS):
         try:
             checkpoint = opening(prefix, files)
-        except ObjectChangedError:
+        except (ObjectChangedError, ShortReadError):
             continue  # a V1 file was replaced between the look at it and the first read
         try:
-            checkpoint.check_whole()
+            if whole:
+                checkpoint.check_whole()
             result = read(checkpoint)
         except (CheckpointDamagedError, ObjectChangedError, ObjectNotFoundError, ShortReadError) as error:
             if checkpoint.is_current():

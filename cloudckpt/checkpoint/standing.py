@@ -89,7 +89,8 @@ def overwrite_condition(prefix: Location, found: ObjectInfo | None, *, unsafe_ov
         return Always()
     raise UnsupportedOperationError(
         f"{prefix.url!r} holds a checkpoint, and this store can't replace it only if nobody else did: save under a new "
-        "name, or give cloudckpt.save unsafe_overwrite=True if no other process writes here",
+        "name, or pass unsafe_overwrite=True, which cloudckpt.save and cloudckpt.raw_ops take, if no other process "
+        "writes here",
         path=prefix.url,
     )
 

@@ -112,7 +112,7 @@ class V1Content:
     def _add(self, name: str, shape: tuple[int, ...], parts: Mapping[TensorSlice, NDArray[Any]]) -> None:
         found = {_data_type(name, part) for part in parts.values()}
         if len(found) > 1:
-            names = " and ".join(sorted(dtype.name.lower() for dtype in found))
+            names = " and ".join(sorted(map(dtypes.python_name, found)))
             raise InvalidArgumentError(f"tensor {name!r} can't be saved: its slices are of {names}", tensor=name)
         dtype = found.pop()
         self._header[name] = V1Tensor(dtype, shape, tuple(parts))
@@ -144,8 +144,8 @@ def _data_type(name: str, array: NDArray[Any]) -> DataType:
         raise TypeError(f"tensor {name!r} can't be saved: {error}") from error
     if dtype not in VALUE_LISTS:
         raise InvalidArgumentError(
-            f"tensor {name!r} can't be saved in the V1 format, which has no {dtype.name.lower()}: save it in the V2 "
-            "format",
+            f"tensor {name!r} can't be saved in the V1 format, which has no {dtypes.python_name(dtype)}: save it in "
+            "the V2 format",
             tensor=name,
         )
     return dtype

@@ -15,7 +15,7 @@ from cloudckpt.bundle.v1_record import decode_record
 from cloudckpt.checkpoint.parallel import run_side_by_side
 from cloudckpt.errors import CheckpointDamagedError
 from cloudckpt.variables.dtypes import DataType
-from cloudckpt.variables.tensor_slice import region_shape
+from cloudckpt.variables.tensor_slice import region_shape, within
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -61,23 +61,12 @@ class WantedPiece:
 
     def take(self, elements: NDArray[Any]) -> None:
         """Copy what is wanted of the stored slice's elements."""
-        wanted = elements[_within(self.shared, self.stored.region)]
+        wanted = elements[within(self.shared, self.stored.region)]
         if self.stored.dtype == DataType.STRING and self.form.convert is not None:
             converted = np.empty(wanted.size, self.into.dtype)
             converted[:] = self.form.convert(wanted.reshape(-1).tolist())
             wanted = converted.reshape(wanted.shape)
-        self.into[_within(self.shared, self.region)] = wanted
-
-
-def _within(region: Region, outer: Region) -> tuple[slice | Any, ...]:
-    """A region as an index into an array of the elements of another one that contains it."""
-    return (
-        *(
-            slice(start - first, start - first + length)
-            for (start, length), (first, _) in zip(region, outer, strict=True)
-        ),
-        ...,
-    )
+        self.into[within(self.shared, self.region)] = wanted
 
 
 def read_pieces(pieces: Sequence[WantedPiece]) -> None:

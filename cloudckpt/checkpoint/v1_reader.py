@@ -14,11 +14,7 @@ from cloudckpt.checkpoint.opened import OpenCheckpoint, TensorRequest
 from cloudckpt.checkpoint.v1_file import V1File, open_file
 from cloudckpt.checkpoint.v1_files import find_files, missing_shards
 from cloudckpt.checkpoint.v1_read import StoredSlice, WantedPiece, read_pieces
-from cloudckpt.errors import (
-    CheckpointDamagedError,
-    TensorNotFoundError,
-    UnsupportedOperationError,
-)
+from cloudckpt.errors import CheckpointDamagedError, UnsupportedOperationError
 from cloudckpt.variables import dtypes
 from cloudckpt.variables.dtypes import DataType
 from cloudckpt.variables.tensor_slice import region_shape, resolve
@@ -32,8 +28,6 @@ if TYPE_CHECKING:
     from cloudckpt.variables.tensor_slice import Region
 
 __all__ = ["V1Checkpoint", "open_v1"]
-
-_KNOWN = frozenset(DataType)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +58,11 @@ class V1Checkpoint(OpenCheckpoint):
         """
         requests = list(requests)
         regions = [self._region(request) for request in requests]
-        stored = [self._stored(request.name, region) for request, region in zip(requests, regions, strict=True)]
+        slices = {name: self._slices(name) for name in {request.name for request in requests}}
+        stored = [
+            self._stored(request.name, region, *slices[request.name])
+            for request, region in zip(requests, regions, strict=True)
+        ]
         self.check_whole()
         arrays = [self._empty(request, region) for request, region in zip(requests, regions, strict=True)]
         read_pieces(
@@ -90,30 +88,35 @@ class V1Checkpoint(OpenCheckpoint):
         """What a request wants of its tensor, which can be read."""
         url, name = self.prefix.url, request.name
         if (tensor := self.united.get(name)) is None:
-            raise TensorNotFoundError(
-                f"{url!r} has no tensor {name!r}; it has {len(self.united)} others", path=url, tensor=name
-            )
+            raise self.no_such_tensor(name)
         if tensor.dtype not in VALUE_LISTS:
-            dtype = DataType(tensor.dtype).name.lower() if tensor.dtype in _KNOWN else f"number {tensor.dtype}"
             raise UnsupportedOperationError(
-                f"tensor {name!r} in {url!r} is of dtype {dtype}, which TensorFlow neither writes to V1 checkpoints "
-                "nor reads from them",
+                f"tensor {name!r} in {url!r} is of dtype {dtypes.python_name(tensor.dtype)}, which TensorFlow neither "
+                "writes to V1 checkpoints nor reads from them",
                 path=url,
                 tensor=name,
             )
         return self.region_of(request, tensor.shape)
 
-    def _stored(self, name: str, region: Region) -> list[tuple[StoredSlice, Region]]:
-        """The stored slices that have elements of a region, each with the region of these elements."""
+    def _slices(self, name: str) -> tuple[list[StoredSlice], dict[Region, StoredSlice]]:
+        """All slices that the files have of a tensor; and the same by their regions, unless two have the same one."""
         tensor = self.united[name]
         stored = [
             StoredSlice(file, name, DataType(tensor.dtype), each, resolve(each, tensor.shape))
             for file in self.holders[name]
             for each in file.tensors[name].stored
         ]
-        if len(stored) == 1 and stored[0].region == region:
-            return [(stored[0], region)]
-        shared = cover(region, [each.region for each in stored], shape=tensor.shape, path=self.prefix.url, tensor=name)
+        by_region = {each.region: each for each in stored}
+        return stored, by_region if len(by_region) == len(stored) else {}
+
+    def _stored(
+        self, name: str, region: Region, stored: Sequence[StoredSlice], by_region: Mapping[Region, StoredSlice]
+    ) -> list[tuple[StoredSlice, Region]]:
+        """Those of a tensor's slices that have elements of a region, each with the region of these elements."""
+        if (exact := by_region.get(region)) is not None:
+            return [(exact, region)]
+        shape, path = self.united[name].shape, self.prefix.url
+        shared = cover(region, [each.region for each in stored], shape=shape, path=path, tensor=name)
         return [(stored[position], common) for position, common in shared]
 
     def _empty(self, request: TensorRequest, region: Region) -> NDArray[Any]:
@@ -124,8 +127,8 @@ class V1Checkpoint(OpenCheckpoint):
             )
         except ValueError as error:
             raise UnsupportedOperationError(
-                f"tensor {request.name!r} of {url!r} has {len(region)} dimensions, which no array can have: {error}; "
-                "read it with TensorFlow",
+                f"tensor {request.name!r} of {url!r} has the shape {region_shape(region)}, which no array can have: "
+                f"{error}; read it with TensorFlow",
                 path=url,
                 tensor=request.name,
             ) from error

@@ -52,7 +52,11 @@ def MergeV2Checkpoints(
         TypeError: an argument is of the wrong type.
         CheckpointDamagedError: an old checkpoint is not whole.
         CheckpointPathError: a prefix is empty, or names a folder or one file of a checkpoint.
+        CheckpointVersionError: a newer program wrote an old checkpoint.
         CommitConflictError: another writer saved to the destination meanwhile.
+        CommitUnknownError: the answer to the commit was lost, and reading back did not prove who won; nothing was
+            deleted.
+        UnsupportedOperationError: the destination exists, and is not replaced without `unsafe_overwrite`.
         StorageError: the store failed; the destination and the old checkpoints are as they were.
 
     Cost: for each old checkpoint a GET, a LIST, and a copy of its data files, by the store itself where it can.

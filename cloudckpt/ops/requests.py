@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cloudckpt.checkpoint.opened import TensorRequest
-from cloudckpt.errors import InvalidArgumentError, TensorNotFoundError
+from cloudckpt.errors import InvalidArgumentError
 from cloudckpt.ops.dtype import DType
 from cloudckpt.variables.tensor_slice import is_full, parse_shape_and_slice
 
@@ -30,10 +30,7 @@ def tensor_request(checkpoint: OpenCheckpoint, name: str, spec: str, dtype: Data
         InvalidArgumentError: it is of another dtype or shape, or the spec is malformed.
     """
     if (stored := checkpoint.tensors.get(name)) is None:
-        path = checkpoint.prefix.url
-        raise TensorNotFoundError(
-            f"{path!r} has no tensor {name!r}; it has {len(checkpoint.tensors)} others", path=path, tensor=name
-        )
+        raise checkpoint.no_such_tensor(name)
     if stored.dtype != dtype:
         found, expected = DType(stored.dtype).name, DType(dtype).name
         raise _misfit(f"is of {found}, not of {expected} as was asked for", name, checkpoint)

@@ -54,8 +54,8 @@ def RestoreV2(
         InvalidArgumentError: the lists are not equally long or empty; a dtype or a spec's shape is not the stored
             one; a spec is malformed or out of range.
         TypeError: an argument is of the wrong type.
-        CheckpointDamagedError: a file is missing or too short, or bytes don't match their checksum; those of a part
-            of a stored tensor are not compared.
+        CheckpointDamagedError: a file that has some of what was asked for is missing or too short, or bytes don't
+            match their checksum; those of a part of a stored tensor are not compared.
         CheckpointVersionError: a newer program wrote it.
         CheckpointPathError: the prefix is empty, or names a folder or one file of a checkpoint.
         UnsupportedOperationError: a tensor is no array but a resource or a variant.
@@ -77,4 +77,4 @@ def RestoreV2(
 
     with open_prefix(path, storage_options) as location:
         check_lengths(location.url, tensor_names=names, shape_and_slices=specs, dtypes=data_types)
-        return read_consistently(location, read)
+        return read_consistently(location, read, whole=False)

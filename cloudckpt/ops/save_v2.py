@@ -52,6 +52,7 @@ def SaveV2(
         CheckpointPathError: the prefix is empty, or names a folder or one file of a checkpoint.
         CommitConflictError: another writer saved there meanwhile; its checkpoint is whole, this one was dropped.
         CommitUnknownError: the answer to the commit was lost, and reading back did not prove who won.
+        UnsupportedOperationError: the checkpoint exists, and is not replaced without `unsafe_overwrite`.
         StorageError: the store failed; the checkpoint that was there is untouched.
 
     Cost: one LIST, one request for a small data file or two more than its parts for a large one, one PUT of the

@@ -16,7 +16,7 @@ from cloudckpt.storage.local_folder import folder_open, locked, split
 from cloudckpt.storage.local_io import read_into, sync
 from cloudckpt.storage.local_network import LOCK_NAME
 from cloudckpt.storage.local_upload import LocalUpload
-from cloudckpt.storage.local_version import described, require_version, version_of
+from cloudckpt.storage.local_version import described, refuse_pipe, require_version, version_of
 from cloudckpt.storage.one_part import put_in_one_part
 from cloudckpt.storage.store import Capabilities, ObjectInfo, Store
 from cloudckpt.storage.temporaries import is_temporary
@@ -77,10 +77,12 @@ class LocalStore(Store):
                 continue  # deleted since, or a folder
 
     def get(self, key: str) -> tuple[bytes, ObjectInfo]:
-        with translated(key, reading=True), open(key, "rb", buffering=0) as file:
-            info = described(key, os.fstat(file.fileno()))
-            data: bytes = file.readall()
-            require_version(key, file.fileno(), info.version)
+        with translated(key, reading=True):
+            refuse_pipe(key)
+            with open(key, "rb", buffering=0) as file:
+                info = described(key, os.fstat(file.fileno()))
+                data: bytes = file.readall()
+                require_version(key, file.fileno(), info.version)
         return data, info
 
     def read(self, key: str, offset: int, into: Sequence[memoryview], version: str | None = None) -> None:

@@ -8,6 +8,8 @@ from collections import OrderedDict
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from cloudckpt.storage.local_version import refuse_pipe
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -74,6 +76,7 @@ class DescriptorCache:
     def borrow(self, key: str, version: str | None) -> Iterator[int]:
         """The file, open for reading until the block ends, and longer where a version is asked for."""
         if version is None:
+            refuse_pipe(key)
             descriptor = os.open(key, os.O_RDONLY | os.O_CLOEXEC)
             try:
                 yield descriptor

@@ -54,3 +54,9 @@ def described(key: str, status: os.stat_result) -> ObjectInfo:
         raise ObjectNotFoundError(f"{key} is a folder or a device, not a file", path=key)
     modified = max(status.st_mtime_ns, status.st_ctime_ns) / 1e9
     return ObjectInfo(key, status.st_size, version_of(status), modified)
+
+
+def refuse_pipe(key: str) -> None:
+    """Raise `ObjectNotFoundError` where the file is a named pipe: to open one waits for a writer, maybe for ever."""
+    if stat.S_ISFIFO(os.stat(key).st_mode):
+        raise ObjectNotFoundError(f"{key} is a named pipe, not a file", path=key)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from cloudckpt.checkpoint.opened import UNREADABLE
 from cloudckpt.checkpoint.prefix import open_prefix
-from cloudckpt.errors import TensorNotFoundError
+from cloudckpt.stored.batches import in_batches
 from cloudckpt.stored.pieces import file_order, stored_bytes
 from cloudckpt.stored.source import StoredSource, open_source
 from cloudckpt.stored.tensor import StoredTensor
@@ -53,14 +54,15 @@ def open_checkpoint(
     Raises:
         CheckpointNotFoundError: there is no checkpoint of that name.
         CheckpointPathError: the path names a folder or one file of a checkpoint.
-        CheckpointDamagedError: the index does not parse. Data files that are missing or too short are found when
-            something is read.
+        CheckpointDamagedError: the index does not parse. A data file that is missing or too short is found when
+            something in it is read.
         CheckpointVersionError: a newer program wrote it in a way that this one does not know.
         UnsupportedOperationError: `mmap=True`, and the store is not a local disk.
         ObjectChangedError: it was replaced again and again while it was opened.
         StorageError: the store failed.
 
-    Cost: a GET of the index, a LIST, and a look at the index again. A file of version 1 is read whole.
+    Cost: a GET of the index, a LIST, and a look at the index again. Of version 1 a look at each file, a read of its
+    end, and one of its first block where that is not the same.
     """
     return StoredCheckpoint(open_source(open_prefix(path, storage_options), mmap=mmap))
 
@@ -86,9 +88,7 @@ class StoredCheckpoint(Mapping[str, StoredTensor]):
         try:
             return StoredTensor(name, self._tensors[name], self._source)
         except KeyError:
-            raise TensorNotFoundError(
-                f"{self.path!r} has no tensor {name!r}; it has {len(self)} others", path=self.path, tensor=name
-            ) from None
+            raise self._source.checkpoint.no_such_tensor(name) from None
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._tensors)
@@ -140,18 +140,9 @@ class StoredCheckpoint(Mapping[str, StoredTensor]):
                 yield name, batch.pop(name)  # so that it lives no longer than its user wants it
 
     def _batches(self) -> Iterator[list[str]]:
-        batch: list[str] = []
-        filled = 0
-        readable = set(self._readable())
-        for name in filter(readable.__contains__, file_order(self._source.checkpoint)):
-            size = stored_bytes(self._source.checkpoint, name)
-            if batch and filled + size > BATCH_BYTES:
-                yield batch
-                batch, filled = [], 0
-            batch.append(name)
-            filled += size
-        if batch:
-            yield batch
+        checkpoint, readable = self._source.checkpoint, set(self._readable())
+        names = filter(readable.__contains__, file_order(checkpoint))
+        return in_batches(names, partial(stored_bytes, checkpoint), BATCH_BYTES)
 
     def _readable(self) -> list[str]:
         return [name for name, info in self._tensors.items() if info.dtype not in UNREADABLE]

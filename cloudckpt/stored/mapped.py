@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cloudckpt.bundle.naming import data_filename
 from cloudckpt.checkpoint.opened import MAX_DIMENSIONS
 from cloudckpt.errors import ObjectChangedError, UnsupportedOperationError
 from cloudckpt.storage.local_errors import translated
@@ -36,10 +35,9 @@ class MappedFiles:
 
     def __init__(self, checkpoint: BundleCheckpoint) -> None:
         self._checkpoint = checkpoint
-        self._num_shards = checkpoint.index.header.num_shards
         self._is_native = checkpoint.index.header.big_endian == (sys.byteorder == "big")
         self._lock = threading.Lock()
-        self._files: dict[str, mmap.mmap] = {}
+        self._files: dict[int, mmap.mmap] = {}
 
     def can_map(self, name: str) -> bool:
         """Whether a tensor's bytes, as they lie in the file, are an array of this machine's.
@@ -62,23 +60,21 @@ class MappedFiles:
         """A read-only array over the bytes of a tensor, which are not checked; None if it can't be mapped.
 
         Raises:
-            CheckpointDamagedError: a data file of the checkpoint is missing or too short.
-            ObjectChangedError: the tensor's was replaced since the checkpoint was opened.
+            CheckpointDamagedError: the tensor's data file is missing or too short.
+            ObjectChangedError: it was replaced since the checkpoint was opened.
             ObjectNotFoundError: it was deleted since.
             StorageError: it can't be mapped.
         """
         if not self.can_map(name):
             return None
         entry = self._checkpoint.index.entries[name]
-        file = self._file(data_filename(self._checkpoint.prefix.key, entry.shard_id, self._num_shards))
-        return np.ndarray(entry.shape, to_numpy(entry.dtype), file, entry.offset)
+        return np.ndarray(entry.shape, to_numpy(entry.dtype), self._file(entry.shard_id), entry.offset)
 
-    def _file(self, key: str) -> mmap.mmap:
-        self._checkpoint.check_whole()
+    def _file(self, shard_id: int) -> mmap.mmap:
         with self._lock:
-            if key not in self._files:
-                self._files[key] = _map(self._checkpoint.prefix, self._checkpoint.data[key])
-            return self._files[key]
+            if shard_id not in self._files:
+                self._files[shard_id] = _map(self._checkpoint.prefix, self._checkpoint.data_file(shard_id))
+            return self._files[shard_id]
 
 
 def require_local_files(prefix: Location) -> None:

@@ -9,14 +9,14 @@ from cloudckpt.bundle.naming import data_filename
 from cloudckpt.bundle.slice_keys import encode_slice_key
 from cloudckpt.checkpoint.bundle_reader import BundleCheckpoint
 from cloudckpt.errors import CheckpointDamagedError
-from cloudckpt.variables.tensor_slice import full_slice, resolve
+from cloudckpt.variables.tensor_slice import as_index, full_slice, resolve
 
 if TYPE_CHECKING:
     from cloudckpt.bundle.entry import BundleEntry
     from cloudckpt.checkpoint.opened import OpenCheckpoint
-    from cloudckpt.variables.tensor_slice import Region, TensorSlice
+    from cloudckpt.variables.tensor_slice import TensorSlice
 
-__all__ = ["TensorPiece", "as_index", "file_order", "pieces_of", "stored_bytes"]
+__all__ = ["TensorPiece", "file_order", "pieces_of", "stored_bytes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +56,6 @@ def pieces_of(checkpoint: OpenCheckpoint, name: str) -> tuple[TensorPiece, ...]:
         )
         for tensor_slice, entry in _entries(checkpoint, name)
     )
-
-
-def as_index(region: Region) -> tuple[slice, ...]:
-    """A region as an index of NumPy's into an array of the whole tensor."""
-    return tuple(slice(start, start + length) for start, length in region)
 
 
 def stored_bytes(checkpoint: OpenCheckpoint, name: str) -> int:

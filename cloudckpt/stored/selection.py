@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, SupportsIndex
 
 import numpy as np
 
-from cloudckpt.variables.tensor_slice import region_shape
-
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from types import EllipsisType
@@ -41,14 +39,6 @@ class Selection:
         """
         taken = array[self.within]
         return taken.copy() if self.skips else taken
-
-    def is_empty(self) -> bool:
-        """Whether nothing is selected."""
-        return 0 in region_shape(self.region)
-
-    def is_whole(self, shape: Sequence[int]) -> bool:
-        """Whether the region is all of a tensor of this shape."""
-        return region_shape(self.region) == tuple(shape)
 
 
 def select(index: object, shape: Sequence[int]) -> Selection:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import weakref
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cloudckpt.checkpoint.bundle_reader import BundleCheckpoint
 from cloudckpt.checkpoint.opened import TensorRequest
-from cloudckpt.checkpoint.reader import ATTEMPTS, open_checkpoint
+from cloudckpt.checkpoint.reader import read_consistently
 from cloudckpt.errors import CheckpointDamagedError, ObjectChangedError, ObjectNotFoundError, ShortReadError
 from cloudckpt.stored.checked import read_checked
 from cloudckpt.stored.mapped import MappedFiles, require_local_files
-from cloudckpt.stored.pieces import as_index
 from cloudckpt.variables.dtypes import to_numpy
-from cloudckpt.variables.tensor_slice import region_shape
+from cloudckpt.variables.tensor_slice import as_index, region_shape
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -40,7 +39,7 @@ def open_source(prefix: Location, *, mmap: bool = False) -> StoredSource:
     try:
         if mmap:
             require_local_files(prefix)
-        return StoredSource(_open_current(prefix), mmap=mmap)
+        return StoredSource(read_consistently(prefix, lambda checkpoint: checkpoint, whole=False), mmap=mmap)
     except BaseException:
         prefix.store.close()
         raise
@@ -119,17 +118,3 @@ class StoredSource:
             if isinstance(error, CheckpointDamagedError):
                 raise
             raise CheckpointDamagedError(f"{self.url!r} is not whole: {error}", path=self.url) from error
-
-
-def _open_current(prefix: Location) -> OpenCheckpoint:
-    """Open a prefix such that the data files that were listed are those of the index that was read."""
-    for _ in range(ATTEMPTS):
-        with suppress(ObjectChangedError, ShortReadError):  # a V1 file, of which two parts are read
-            checkpoint = open_checkpoint(prefix)
-            if checkpoint.is_current():
-                return checkpoint
-    raise ObjectChangedError(
-        f"{prefix.url!r} was replaced {ATTEMPTS} times while it was opened; stop the writer, or open a checkpoint that "
-        "nobody overwrites",
-        path=prefix.url,
-    )

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cloudckpt.stored.pieces import TensorPiece, as_index, pieces_of, stored_bytes
+from cloudckpt.stored.pieces import TensorPiece, pieces_of, stored_bytes
 from cloudckpt.stored.selection import select
 from cloudckpt.variables.dtypes import python_name, to_numpy
-from cloudckpt.variables.tensor_slice import resolve
+from cloudckpt.variables.tensor_slice import as_index, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,6 +75,9 @@ class StoredTensor:
         """The bytes that it takes in the checkpoint's files; of strings, with their lengths.
 
         In V1 files, which don't say it, those of its elements in memory; 0 for strings and what is stored in slices.
+
+        Raises:
+            CheckpointDamagedError: the index lacks one of the tensor's slices.
         """
         return stored_bytes(self._source.checkpoint, self.name)
 
@@ -88,6 +91,9 @@ class StoredTensor:
         """Where its bytes are: data file, offset, size and checksum of the tensor, or of each of its slices.
 
         Empty in files of version 1, whose values stand in compressed blocks.
+
+        Raises:
+            CheckpointDamagedError: the index lacks one of the tensor's slices.
         """
         return pieces_of(self._source.checkpoint, self.name)
 
@@ -108,8 +114,8 @@ class StoredTensor:
                 bytes of a mapping may change after they were checked.
 
         Returns:
-            A new array; of strings, an object array of bytes; a read-only view of the file if `is_mapped`. An element
-            where all dimensions are indexed by integers.
+            A new array; of strings, an object array of bytes; if `is_mapped` a read-only view of the file, or a copy
+            where a step leaves elements out. An element where all dimensions are indexed by integers.
 
         Raises:
             IndexError: the index is out of range, or is none of these.

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["find_overlap"]
 
-MOST_WORK = 50_000_000
-"""Regions sorted, or pairs of them compared: a few seconds."""
+MOST_WORK = 200_000_000
+"""Regions sorted, or pairs of them compared, times their dimensions: a few seconds."""
 
 
 def find_overlap(regions: Sequence[Region]) -> tuple[int, int] | None:
@@ -26,7 +26,7 @@ def find_overlap(regions: Sequence[Region]) -> tuple[int, int] | None:
 
     Raises:
         ValueError: to tell would take too long. It does not where the regions are those of a grid, or of grids within
-            the cells of one, or are fewer than ten thousand.
+            the cells of one, or are fewer than ten thousand of at most four dimensions.
 
     Cost: for regions as cutting along dimensions makes them, sorting them once for every dimension; where no straight
     cut separates them, they are compared pair by pair, all with one in one step. Memory is a few times their numbers.
@@ -42,7 +42,7 @@ def find_overlap(regions: Sequence[Region]) -> tuple[int, int] | None:
         if len(group) < 2:
             continue
         parts = _cut(starts[group], stops[group])
-        work += len(group) if parts else len(group) ** 2 // 2
+        work += rank * (len(group) if parts else len(group) ** 2 // 2)
         if work > MOST_WORK:
             raise ValueError(f"{len(regions)} slices, so cut that it would take too long to tell whether they overlap")
         if parts:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Region",
     "TensorSlice",
+    "as_index",
     "format_shape_and_slice",
     "full_slice",
     "intersect",
@@ -97,10 +98,18 @@ def region_shape(region: Region) -> tuple[int, ...]:
     return tuple([length for _, length in region])
 
 
-def within(region: Region, outer: Region) -> tuple[slice, ...]:
-    """The region as an index of NumPy's into an array of the elements of another one that contains it."""
+def as_index(region: Region) -> tuple[slice, ...]:
+    """The region as an index of NumPy's into an array of the whole tensor."""
+    return tuple([slice(start, start + length) for start, length in region])
+
+
+def within(region: Region, outer: Region) -> tuple[Any, ...]:
+    """The region as an index of NumPy's into an array of the elements of another one that contains it.
+
+    What it gives is a view, also where there are no dimensions.
+    """
     offsets = ((start - first, length) for (start, length), (first, _) in zip(region, outer, strict=True))
-    return tuple([slice(offset, offset + length) for offset, length in offsets])
+    return (*[slice(offset, offset + length) for offset, length in offsets], ...)
 
 
 def intersect(a: Region, b: Region) -> Region | None:

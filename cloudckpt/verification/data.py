@@ -78,7 +78,7 @@ class _Reader:
                 yield from (partial(self._read, file, run, [cut]) for cut in cuts)
 
     def _read(self, file: DataFile, run: Sequence[Extent], cuts: Iterable[tuple[int, int]]) -> None:
-        buffer = self._idle_buffers.pop() if self._idle_buffers else np.empty(READ_BYTES, np.uint8).data
+        buffer = self._buffer()
         for start, stop in cuts:
             if file.failure is not None:
                 break
@@ -92,6 +92,13 @@ class _Reader:
                 first, last = max(extent.start, start), min(extent.stop, stop)
                 extent.take(first - extent.start, data[first - start : last - start])
         self._idle_buffers.append(buffer)
+
+    def _buffer(self) -> memoryview:
+        """Memory that no other thread has; a thread that looks first and takes then may find it gone."""
+        try:
+            return self._idle_buffers.pop()
+        except IndexError:
+            return np.empty(READ_BYTES, np.uint8).data
 
 
 def _runs(extents: Iterable[Extent]) -> Iterator[list[Extent]]:

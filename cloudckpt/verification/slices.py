@@ -6,6 +6,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from cloudckpt.bundle.slice_keys import decode_slice_key, encode_slice_key
+from cloudckpt.variables.dtypes import python_name
 from cloudckpt.variables.overlap import find_overlap
 from cloudckpt.variables.tensor_slice import format_shape_and_slice, region_shape, resolve
 from cloudckpt.verification.log import Claim
@@ -95,8 +96,8 @@ def _misfit(listed: Claim, shape: tuple[int, ...], stored: BundleEntry | None, f
     if (stored.dtype, stored.shape) != (listed.entry.dtype, shape):
         return finding(
             FindingKind.SLICE_MISFIT,
-            f"its entry has dtype {int(stored.dtype)} and shape {stored.shape}, where its tensor takes "
-            f"{int(listed.entry.dtype)} and {shape}",
+            f"its entry has dtype {python_name(stored.dtype)} and shape {stored.shape}, where its tensor takes "
+            f"{python_name(listed.entry.dtype)} and {shape}",
         )
     return None
 

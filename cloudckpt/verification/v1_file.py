@@ -10,7 +10,7 @@ from cloudckpt.bundle.slice_keys import decode_slice_key
 from cloudckpt.bundle.v1_record import decode_record
 from cloudckpt.bundle.v1_values import VALUE_LISTS
 from cloudckpt.errors import CheckpointDamagedError, ObjectChangedError, ObjectNotFoundError, ShortReadError
-from cloudckpt.variables.dtypes import DataType
+from cloudckpt.variables.dtypes import DataType, python_name
 from cloudckpt.variables.tensor_slice import region_shape, resolve
 from cloudckpt.verification.log import message_about
 from cloudckpt.verification.report import Finding, FindingKind
@@ -45,7 +45,8 @@ class V1FileCheck:
 
     def __init__(self, file: V1File, log: VerifyLog) -> None:
         self._file = file
-        self._bytes_checked = 0
+        self._sizes: list[int] = []
+        """of the records that were compared; a list, because threads can append to it side by side"""
         self._log = log
         self._listed = {_Slice(name, each) for name, tensor in file.tensors.items() for each in tensor.stored}
         self._seen: set[_Slice] = set()
@@ -66,7 +67,7 @@ class V1FileCheck:
         for lost in sorted(self._listed - self._seen, key=str):
             self._log.lose([lost.name])
             self._add(FindingKind.SLICE_MISSING, lost, "the file's header lists it, and has no record that can be read")
-        return self._bytes_checked
+        return sum(self._sizes)
 
     def _read(self, numbers: Sequence[int]) -> None:
         table, url = self._file.table, self._file.url
@@ -104,7 +105,7 @@ class V1FileCheck:
     def _check_record(self, record: _Slice, tensor: V1Tensor, value: bytes) -> None:
         if tensor.dtype not in VALUE_LISTS:
             self._log.lose([record.name])
-            message = f"its dtype has the number {int(tensor.dtype)}, which no V1 checkpoint has that can be read"
+            message = f"it is of dtype {python_name(tensor.dtype)}, which no V1 checkpoint has that can be read"
             self._add(FindingKind.VERSION_UNSUPPORTED, record, message)
             return
         try:
@@ -118,7 +119,7 @@ class V1FileCheck:
             )
         except CheckpointDamagedError as error:
             self._add(FindingKind.CONTENT_DAMAGED, record, message_about(error, self._file.url))
-        self._bytes_checked += len(value)
+        self._sizes.append(len(value))
 
     def _add(self, kind: FindingKind, record: _Slice, message: str) -> None:
         text = slice_text(record.where)

@@ -288,6 +288,24 @@ def test_a_store_that_can_not_compare_refuses_to_replace(folder: Location) -> No
     check(place)
 
 
+@pytest.mark.parametrize("delete_if_version", [True, False])
+def test_a_source_that_is_saved_anew_meanwhile_stays(folder: Location, delete_if_version: bool) -> None:
+    """Also where the store deletes without a condition, as S3 does."""
+    parts, place = sources(folder), folder.child("ckpt")
+    store = operations_of(folder, delete_if_version=delete_if_version)
+    put = store.put
+
+    def overtaken(*args: Any, **options: Any) -> Any:
+        save_tensors(parts[0], {"new": np.zeros(1)})
+        return put(*args, **options)
+
+    store.put = overtaken  # type: ignore[method-assign]
+    merge([Location(store, part.key) for part in parts], Location(store, place.key))
+    check(place)
+    assert keys(parts[1]) == set()
+    assert open_checkpoint(parts[0]).read_named(["new"])["new"].tolist() == [0]
+
+
 def test_sources_that_can_not_be_deleted_are_no_failure(folder: Location, caplog: pytest.LogCaptureFixture) -> None:
     parts = sources(folder)
     store = operations_of(folder)

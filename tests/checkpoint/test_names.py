@@ -50,6 +50,11 @@ def test_random_names_do_not_repeat() -> None:
     assert len({choose_names("ckpt", 1, taken=(), fresh=False).keys for _ in range(200)}) == 200
 
 
+def test_more_data_files_than_five_digits_count() -> None:
+    chosen = choose_names("ckpt", 150_000, taken=(), fresh=False)
+    assert len(set(chosen.keys)) == 150_000 <= chosen.num_shards - chosen.first
+
+
 def test_a_taken_name_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
     class Repeating(random.Random):
         draws = iter([10_000, 5, 10_000, 4, 20_000, 5])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import uuid
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from functools import partial
 from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from cloudckpt.checkpoint.prefix import list_prefix
 from cloudckpt.checkpoint.reader import open_checkpoint
 from cloudckpt.checkpoint.sliced_tensor import SlicedTensor
 from cloudckpt.checkpoint.standing import look
-from cloudckpt.errors import CommitConflictError, InvalidArgumentError, StorageError
+from cloudckpt.errors import CommitConflictError, InvalidArgumentError, StorageError, TransientStorageError
 from cloudckpt.storage.open import Location, open_location
 from cloudckpt.storage.store import Always
 from cloudckpt.testing.faults import FaultyStore
@@ -133,6 +134,17 @@ def test_a_failure_before_the_commit_deletes_all_parts(place: Location) -> None:
     with pytest.raises(RuntimeError, match="no"):
         commit_partials(look(place), partials, before_commit=fail)
     assert keys(place) == set()
+
+
+def test_a_commit_whose_outcome_is_unknown_can_be_tried_again(place: Location) -> None:
+    """It deletes nothing, and takes nothing from the parts."""
+    partials = in_parts(place, [part(number) for number in range(4)])
+    standing, store = look(place), FaultyStore(place.store, 1)
+    with pytest.raises(TransientStorageError):
+        commit_partials(replace(standing, prefix=Location(store, place.key)), partials)
+    assert store.operations == ["put ckpt.index"]
+    commit_partials(standing, partials)
+    check(place)
 
 
 def test_a_name_that_another_writer_took_is_a_conflict(place: Location) -> None:

@@ -28,8 +28,13 @@ def test_one_file_of_a_checkpoint_is_not_its_prefix(path: str, meant: str) -> No
     assert path in str(caught.value)
 
 
-@pytest.mark.parametrize("path", ["/run/", "/", "run/", "memory://", "memory://run/", "file:///run/"])
-def test_a_folder_is_no_prefix(path: str) -> None:
+FOLDERS = ["/run/", "/", "run/", ".", "..", "./", "run/.", "run/..", "~", "~/"]
+
+
+@pytest.mark.parametrize(
+    "path", [*FOLDERS, Path("."), Path("~"), "memory://", "memory://run/", "file:///run/"], ids=str
+)
+def test_a_folder_is_no_prefix(path: str | Path) -> None:
     with pytest.raises(CheckpointPathError, match="is a folder: add the checkpoint's name"):
         open_prefix(path, None)
 

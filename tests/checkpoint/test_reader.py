@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cloudckpt.bundle.entry import BundleEntry, BundleHeader
+from cloudckpt.bundle.index import encode_index
+from cloudckpt.bundle.naming import index_filename
 from cloudckpt.checkpoint import read as reading
 from cloudckpt.checkpoint.bundle_reader import BundleCheckpoint
 from cloudckpt.checkpoint.commit import save_tensors
@@ -24,6 +27,7 @@ from cloudckpt.errors import (
 from cloudckpt.storage.open import Location, open_location
 from cloudckpt.storage.store import Always
 from cloudckpt.testing.faults import FaultyStore
+from cloudckpt.variables.dtypes import DataType
 
 ARRAYS: dict[str, Any] = {
     "a": np.arange(10, dtype=np.uint8),
@@ -133,6 +137,16 @@ def test_a_short_data_file_is_named_before_anything_is_read(place: Location) -> 
     with pytest.raises(CheckpointDamagedError, match=f"has {len(data) - 1} bytes where the index needs {len(data)}"):
         read_consistently(Location(store, place.key), lambda checkpoint: checkpoint.read_named(ARRAYS))
     assert not any(operation.startswith("read") for operation in store.operations)
+
+
+@pytest.mark.parametrize("dtype", [DataType.DOUBLE, DataType.STRING])
+def test_no_memory_is_taken_for_what_a_missing_file_would_hold(place: Location, dtype: DataType) -> None:
+    huge = 2**60
+    claimed = BundleEntry(dtype, (huge // 8,), 1, 0, huge, 0)
+    data = encode_index(BundleHeader(2), {"a": BundleEntry(DataType.UINT8, (4,), 0, 0, 4, 0), "huge": claimed})
+    place.store.put(index_filename(place.key), data, Always(), crc32c=crc32c(data))
+    with pytest.raises(CheckpointDamagedError, match="data-00001-of-00002' is missing"):
+        open_checkpoint(place).read_named(["huge"])
 
 
 def test_a_longer_data_file_does_no_harm(place: Location) -> None:

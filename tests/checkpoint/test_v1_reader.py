@@ -10,7 +10,7 @@ import pytest
 
 import cloudckpt as ckpt
 from cloudckpt.bundle.v1_header import V1Tensor
-from cloudckpt.checkpoint import v1_read
+from cloudckpt.checkpoint import v1_read, v1_reader
 from cloudckpt.checkpoint.opened import StringForm, TensorRequest
 from cloudckpt.checkpoint.reader import open_checkpoint
 from cloudckpt.checkpoint.sliced_tensor import SlicedTensor
@@ -19,11 +19,14 @@ from cloudckpt.errors import InvalidArgumentError, TensorNotFoundError, Unsuppor
 from cloudckpt.storage.open import open_location
 from cloudckpt.testing import FaultyStore
 from cloudckpt.variables.dtypes import DataType
+from cloudckpt.variables.tensor_slice import resolve
 from tests.checkpoint.v1 import forge, opened, record, saved
 from tests.golden.cases import FOLDER, v1_slices
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from cloudckpt.variables.tensor_slice import Region, TensorSlice
 
 MATRIX = np.arange(24, dtype=np.int32).reshape(4, 6) - 12
 WORDS = np.array([[b"a", b"bc"], [b"", b"\0"]], object)
@@ -79,6 +82,22 @@ def test_several_requests_of_one_tensor(checkpoint: V1Checkpoint) -> None:
     assert whole.tolist() == MATRIX.tolist()
     assert words.tolist() == [[b"", b"\0"]]
     assert corner.tolist() == [[10, 11]]
+
+
+def test_what_is_stored_as_it_is_wanted_is_found_without_looking_at_all_slices(
+    checkpoint: V1Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resolved = []
+
+    def counted(tensor_slice: TensorSlice, shape: tuple[int, ...]) -> Region:
+        resolved.append(tensor_slice)
+        return resolve(tensor_slice, shape)
+
+    monkeypatch.setattr(v1_reader, "resolve", counted)
+    monkeypatch.setattr(v1_reader, "cover", None)
+    arrays = checkpoint.read([TensorRequest("m", tensor_slice) for tensor_slice in QUARTERS])
+    assert [array.tolist() for array in arrays] == [array.tolist() for array in QUARTERS.values()]
+    assert resolved == list(QUARTERS)
 
 
 def test_strings_in_the_form_that_is_wanted(checkpoint: V1Checkpoint) -> None:

@@ -92,7 +92,7 @@ ROWS = ((0, 2), (0, None))
         (
             SlicedTensor((4, 3), {ROWS: MATRIX[:2], ((2, 2), (0, None)): MATRIX[2:].astype(int)}),
             InvalidArgumentError,
-            "slices are of float and int64",
+            "slices are of float32 and int64",
         ),
     ],
     ids=range(13),

@@ -10,13 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 
+import cloudckpt as ckpt
 from cloudckpt import raw_ops
+from cloudckpt.checkpoint.commit import save_tensors
 from cloudckpt.checkpoint.prefix import list_prefix, open_prefix
 from cloudckpt.variables.dtypes import from_numpy
 from cloudckpt.variables.tensor_slice import Region, format_shape_and_slice
 from tests.golden.cases import tensors
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.ops.places import Place
 
 
@@ -185,3 +189,14 @@ def test_any_region_of_any_partition(partition: tuple[np.ndarray, list[Region], 
     )
     assert_equal(whole, array)
     assert_equal(region, np.ascontiguousarray(part(array, wanted)))
+
+
+def test_only_the_data_files_that_are_needed_must_be_there(tmp_path: Path) -> None:
+    """As with TensorFlow's op."""
+    with open_prefix(tmp_path / "ckpt", None) as prefix:
+        save_tensors(prefix, {"a": np.arange(4.0), "b": np.arange(4.0)}, shards=2)
+        prefix.store.delete([next(iter(list_prefix(prefix).data))])
+    wanted = {"prefix": prefix.url, "shape_and_slices": [""], "dtypes": ["float64"]}
+    assert raw_ops.RestoreV2(tensor_names=["b"], **wanted)[0].tolist() == [0, 1, 2, 3]
+    with pytest.raises(ckpt.CheckpointDamagedError, match="data-00000-of-00002' is missing"):
+        raw_ops.RestoreV2(tensor_names=["a"], **wanted)

@@ -383,6 +383,14 @@ def test_a_folder_in_the_place_of_the_file(store, key, tmp_path, condition):
     assert list(store.list(key)) == []
 
 
+def test_a_pipe_in_the_place_of_the_file_is_not_waited_for(store, key):
+    os.mkfifo(key)
+    for read in (store.stat, store.get, lambda key: store.read(key, 0, [memoryview(bytearray(1))])):
+        with pytest.raises(ObjectNotFoundError, match="not a file"):
+            read(key)
+    assert list(store.list(key)) == []
+
+
 def test_a_file_in_the_place_of_a_folder(store, key, tmp_path):
     put(store, key, b"data")
     with pytest.raises(StorageError, match="a file is in the place of one of its folders"):

@@ -26,6 +26,7 @@ from cloudckpt.checksums import crc32c
 from cloudckpt.errors import ObjectChangedError, UnsupportedOperationError
 from cloudckpt.storage.open import Location, open_location
 from cloudckpt.storage.store import Always
+from cloudckpt.stored import checked
 from cloudckpt.stored import checkpoint as stored
 from cloudckpt.stored.checkpoint import StoredCheckpoint, open_checkpoint
 from cloudckpt.stored.source import open_source
@@ -185,6 +186,17 @@ def test_a_part_reads_the_bytes_it_needs(place: Location) -> None:
 def test_verifying_a_part_reads_the_whole_entries_that_it_is_in(place: Location) -> None:
     assert sum(bytes_read(place, np.s_[10:12], verify=True)) == MATRIX.nbytes
     assert bytes_read(place, np.s_[3, 2], "parts", verify=True) == [96]
+
+
+def test_verifying_a_part_in_many_slices_reads_neighbours_together(
+    place: Location, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = {((row, 1), (0, None)): MATRIX[row : row + 1] for row in range(1000)}
+    save_tensors(place, {"matrix": SlicedTensor(MATRIX.shape, rows)}, alignment=1)
+    assert bytes_read(place, np.s_[10:20, 5], verify=True) == [40_000]
+    monkeypatch.setattr(checked, "BATCH_BYTES", 16_000)
+    assert bytes_read(place, np.s_[10:20, 5], verify=True) == [16_000, 16_000, 8_000]
+    assert np.array_equal(open_checkpoint(place.url)["matrix"].read(np.s_[10:20, 5], verify=True), MATRIX[10:20, 5])
 
 
 def test_the_index_is_read_once(place: Location) -> None:
@@ -415,6 +427,28 @@ def test_a_data_file_that_is_gone_is_damage(place: Location) -> None:
     assert listed["matrix"].shape == MATRIX.shape
     with pytest.raises(ckpt.CheckpointDamagedError, match="is missing"):
         listed["matrix"][0]
+
+
+@pytest.mark.parametrize("mmap", [False, True])
+def test_only_the_data_files_that_are_needed_must_be_there(tmp_path: Path, mmap: bool) -> None:
+    """As with TensorFlow; `load` wants the whole."""
+    place = open_location(tmp_path / "ckpt")
+    halves = SlicedTensor((2, 500), {((0, 1), (0, None)): np.ones((1, 500)), ((1, 1), (0, None)): np.ones((1, 500))})
+    save_tensors(place, {"kept": np.arange(500.0), "parts": halves, "lost": np.ones(500)}, shards=2)
+    kept, lost = list_prefix(place).data
+    os.truncate(lost, 10)
+    with open_checkpoint(place.url, mmap=mmap) as checkpoint:
+        assert checkpoint["kept"][...].tolist() == checkpoint.read(["kept"])["kept"].tolist() == [*range(500)]
+        assert checkpoint["parts"].read(0, verify=True).tolist() == [1] * 500
+        for name in ("lost", "parts"):
+            with pytest.raises(ckpt.CheckpointDamagedError, match="has 10 bytes where the index needs"):
+                checkpoint[name][...]
+    os.unlink(kept)
+    missing = pytest.raises(ckpt.CheckpointDamagedError, match="data-00000-of-00002' is missing")
+    with open_checkpoint(place.url, mmap=mmap) as checkpoint, missing:
+        checkpoint["kept"][...]
+    with pytest.raises(ckpt.CheckpointDamagedError, match="not whole"):
+        ckpt.load(place.url)
 
 
 def test_what_can_t_be_opened(place: Location, tmp_path: Path) -> None:

@@ -56,6 +56,16 @@ def test_regions_as_large_as_dimensions_can_be() -> None:
     assert find_overlap([((0, largest), (0, 1)), ((largest - 1, 1), (0, 1))]) == (0, 1)
 
 
+def test_dimensions_count_as_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is looked at in every step, and a file may claim 254."""
+    monkeypatch.setattr(overlap, "MOST_WORK", 20_000)
+    steps = [((step, 100 - step), (step, 1)) for step in range(50)]
+    steps += [((step, 1), (step + 1, 100 - step)) for step in range(50)]
+    assert find_overlap(steps) is None
+    with pytest.raises(ValueError, match="too long"):
+        find_overlap([((0, 1),) * 100 + region for region in steps])
+
+
 def test_nested_regions_that_no_cut_separates_at_once() -> None:
     """Each cut takes off one region: as many steps as regions, and no recursion."""
     regions = [((step, 5000 - step), (step, 1)) for step in range(2500)]
