@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from cloudckpt.bundle.content_checksums import content_checksum
@@ -12,7 +13,7 @@ from cloudckpt.bundle.entry_decoding import decode_entries
 from cloudckpt.bundle.index import decode_index, encode_index
 from cloudckpt.bundle.slice_keys import decode_slice_key, encode_slice_key
 from cloudckpt.bundle.strings import StringsDecoder
-from cloudckpt.bundle.table_reader import decode_table
+from cloudckpt.bundle.table_reader import decode_blocks
 from cloudckpt.bundle.table_writer import encode_table
 from cloudckpt.errors import CheckpointDamagedError, CheckpointVersionError, CloudckptError, StateFileError
 from cloudckpt.state.state_file import decode_state, encode_state
@@ -23,7 +24,7 @@ from fuzz.chunks import split_chunks
 from fuzz.files import forge_table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 __all__ = ["CHUNKED", "TARGETS"]
 
@@ -35,7 +36,7 @@ MAX_GROWTH = 100
 def table(data: bytes) -> None:
     """A table as it is: few inputs get past its checksums."""
     with suppress(CheckpointDamagedError):
-        _check_rows(decode_table(data, PATH), len(data))
+        _check_rows(chain.from_iterable(decode_blocks(data, PATH)), len(data))
 
 
 def blocks(data: bytes) -> None:
@@ -45,10 +46,11 @@ def blocks(data: bytes) -> None:
     index = [(key, b"") for key in parts[:half]]
     content = forge_table(parts[half:], index, compressed=int.from_bytes(flags[:4], "little"))
     with suppress(CheckpointDamagedError):
-        _check_rows(decode_table(content, PATH), len(content))
+        _check_rows(chain.from_iterable(decode_blocks(content, PATH)), len(content))
 
 
-def _check_rows(rows: list[tuple[bytes, bytes]], size: int) -> None:
+def _check_rows(found: Iterable[tuple[bytes, bytes]], size: int) -> None:
+    rows = list(found)
     keys = [key for key, _ in rows]
     if keys != sorted(set(keys)):
         raise DisagreementError("keys out of order were accepted")

@@ -17,8 +17,9 @@ __all__ = ["BlockBuilder", "decode_block", "shared_prefix_length"]
 
 _UINT32_SIZE = 4
 _KEY_GROWTH = 64
-"""How many times a block's own size its keys may come to, written out: TensorFlow's come to 16 times at most, as every
-16th shares nothing; a block that is made to exhaust memory shares one long key over all its entries."""
+"""How many times what is stored of a block its keys may come to, written out: TensorFlow's come to 16 times at most, as
+every 16th shares nothing, and compressed ones to little more, as what tells entries apart has no pattern. A block that
+is made to exhaust memory shares one long key over all its entries."""
 
 
 class BlockBuilder:
@@ -65,14 +66,19 @@ class BlockBuilder:
         return bytes(self._entries) + struct.pack(f"<{len(numbers)}I", *numbers)
 
 
-def decode_block(block: bytes) -> list[tuple[bytes, bytes]]:
+def decode_block(block: bytes, *, stored_size: int | None = None) -> list[tuple[bytes, bytes]]:
     """The keys and values of a block, in the order they stand in. Their order is for the caller to check.
+
+    Args:
+        block: the whole of it.
+        stored_size: the bytes that it has in its file, where it is compressed there.
 
     Raises:
         ValueError: it is no block; the message says what is wrong.
     """
     try:
-        return _decode_entries(block[: _end_of_entries(block)])
+        entries = block[: _end_of_entries(block)]
+        return _decode_entries(entries, len(entries) if stored_size is None else stored_size)
     except IndexError:
         raise ValueError("an entry runs over the end of its block") from None
 
@@ -87,11 +93,11 @@ def _end_of_entries(block: bytes) -> int:
     return end
 
 
-def _decode_entries(data: bytes) -> list[tuple[bytes, bytes]]:
+def _decode_entries(data: bytes, stored_size: int) -> list[tuple[bytes, bytes]]:
     entries = []
     key = b""
     position = 0
-    room = _KEY_GROWTH * len(data)
+    room = _KEY_GROWTH * stored_size
     while position < len(data):
         numbers = data[position : position + 3]
         if len(numbers) == 3 and numbers.isascii():  # each takes one byte, as nearly always
@@ -108,7 +114,7 @@ def _decode_entries(data: bytes) -> list[tuple[bytes, bytes]]:
         key = key[:shared] + data[position:value_start]
         room -= len(key)
         if room < 0:
-            raise ValueError(f"its keys come to more than {_KEY_GROWTH} times its size")
+            raise ValueError(f"its keys come to more than {_KEY_GROWTH} times what is stored of it")
         entries.append((key, data[value_start:value_end]))
         position = value_end
     return entries

@@ -7,11 +7,12 @@ bytes. Source: core/util/tensor_bundle/tensor_bundle.cc, WriteStringTensor and W
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from struct import Struct
 from typing import TYPE_CHECKING, Literal
 
 from cloudckpt.bundle.lengths import LengthsDecoder
 from cloudckpt.bundle.varint import decode_varint
-from cloudckpt.checksums import combine, crc32c, unmask
+from cloudckpt.checksums import combine, crc32c, crc32c_function, mask, unmask
 from cloudckpt.variables.dtypes import DataType
 
 __all__ = ["ContentChecksum", "content_checksum"]
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     ByteOrder = Literal["little", "big"]
 
 _CHECKSUM_SIZE = 4
-_LENGTH_SIZE = 8
 
 
 class ContentChecksum(ABC):
@@ -113,57 +113,51 @@ class _StringsChecksum(ContentChecksum):
 class _VariantsChecksum(ContentChecksum):
     """Of each variant its length as a varint, its bytes, and a masked checksum of all that came before that.
 
-    The checksums see the length as a uint64 of the writer's byte order.
+    The checksums see the length as a uint64 of the writer's byte order. A file may hold a variant for every five of its
+    bytes, so these are taken in one loop.
     """
 
     def __init__(self, count: int, order: ByteOrder) -> None:
         self._missing = count
-        self._order: ByteOrder = order
-        self._length = b""
-        """of the variant that is next, as far as it has come"""
+        self._length = Struct(">Q" if order == "big" else "<Q")
+        self._masked = Struct(">I" if order == "big" else "<I")
         self._left: int | None = None
         """bytes of the current variant that are still to come; None until its length is known"""
-        self._checksum = b""
-        """after the current variant, as far as it has come"""
+        self._rest = b""
+        """of a length or a checksum, as far as it has come"""
         self._crc32c = 0
 
     def take(self, _start: int, data: memoryview, /) -> None:
         """See `ContentChecksum.take`."""
-        while len(data):
-            if self._left is None:
-                data = self._take_length(data)
-            elif self._left:
-                data = self._take_bytes(data, self._left)
-            else:
-                data = self._take_checksum(data)
+        piece = self._rest + data
+        self._rest = piece[self._take(piece) :]
 
-    def _take_length(self, data: memoryview) -> memoryview:
-        if not self._missing:
-            raise ValueError("it goes on after its last variant")
-        self._length += data[:1]
-        try:
-            self._left, _ = decode_varint(self._length, 0)
-        except IndexError:
-            return data[1:]  # the rest of it is still to come
-        self._crc32c = crc32c(self._left.to_bytes(_LENGTH_SIZE, self._order), self._crc32c)
-        return data[1:]
-
-    def _take_bytes(self, data: memoryview, left: int) -> memoryview:
-        part = data[:left]
-        self._crc32c = crc32c(part, self._crc32c)
-        self._left = left - len(part)
-        return data[len(part) :]
-
-    def _take_checksum(self, data: memoryview) -> memoryview:
-        wanted = _CHECKSUM_SIZE - len(self._checksum)
-        self._checksum += data[:wanted]
-        if len(self._checksum) == _CHECKSUM_SIZE:
-            if unmask(int.from_bytes(self._checksum, self._order)) != self._crc32c:
+    def _take(self, data: bytes) -> int:
+        """Take all but a length or checksum that is not all there; returns where that begins."""
+        extend, packed, masked_at = crc32c_function(), self._length.pack, self._masked.unpack_from
+        position, left, crc = 0, self._left, self._crc32c
+        while position < len(data):
+            if left is None:
+                if not self._missing:
+                    raise ValueError("it goes on after its last variant")
+                try:
+                    left, position = decode_varint(data, position)
+                except IndexError:
+                    break
+                crc = extend(packed(left), crc)
+            if left:
+                part = memoryview(data)[position : position + left]
+                crc = extend(part, crc)
+                position, left = position + len(part), left - len(part)
+            if left or len(data) - position < _CHECKSUM_SIZE:
+                break
+            if masked_at(data, position)[0] != mask(crc):
                 raise ValueError("one of its variants is not as it was written, by its own checksum")
-            self._crc32c = crc32c(self._checksum, self._crc32c)
+            crc = extend(data[position : position + _CHECKSUM_SIZE], crc)
+            position, left = position + _CHECKSUM_SIZE, None
             self._missing -= 1
-            self._length, self._left, self._checksum = b"", None, b""
-        return data[wanted:]
+        self._left, self._crc32c = left, crc
+        return position
 
     def finish(self) -> int:
         """See `ContentChecksum.finish`."""

@@ -16,14 +16,12 @@ from cloudckpt.bundle.slice_proto import decode_slice
 from cloudckpt.checksums import unmask
 from cloudckpt.descriptors import message_class
 from cloudckpt.errors import CheckpointDamagedError
-from cloudckpt.variables.dtypes import DataType
+from cloudckpt.variables.dtypes import data_type
 
 if TYPE_CHECKING:
     from cloudckpt.variables.tensor_slice import TensorSlice
 
 __all__ = ["BundleEntry", "BundleHeader"]
-
-_DATA_TYPES: dict[int, DataType] = {int(data_type): data_type for data_type in DataType}
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +115,7 @@ class BundleEntry(NamedTuple):
         shape = message.shape
         slices = tuple(map(decode_slice, message.slices))
         entry = cls(
-            dtype=_DATA_TYPES.get(message.dtype, message.dtype),
+            dtype=data_type(message.dtype),
             shape=tuple([dim.size for dim in shape.dim]),
             shard_id=message.shard_id,
             offset=message.offset,

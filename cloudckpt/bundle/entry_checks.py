@@ -6,15 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from cloudckpt.errors import CheckpointDamagedError, CheckpointVersionError
 from cloudckpt.variables.dtypes import DataType, to_numpy
+from cloudckpt.variables.tensor_slice import INT64_MAX, MAX_RANK
 
 if TYPE_CHECKING:
     from cloudckpt.bundle.entry import BundleEntry
 
-__all__ = ["INT64_MAX", "check_entry", "check_header", "check_version", "damaged_entry", "tensor_bytes"]
+__all__ = ["check_entry", "check_header", "check_version", "damaged_entry", "tensor_bytes"]
 
 _FORMAT_VERSION = 1
-_MAX_RANK = 254
-INT64_MAX = 2**63 - 1
 _STRING_CHECKSUM_SIZE = 4
 
 # What has no fixed size: strings, and C++ objects of which only the bytes are known.
@@ -103,7 +102,7 @@ def _count_elements(shape: tuple[int, ...], item_size: int) -> int | None:
         extent *= size or 1
         if size < 0 or extent > INT64_MAX:
             return None
-    return elements if len(shape) <= _MAX_RANK else None
+    return elements if len(shape) <= MAX_RANK else None
 
 
 def _check_size(entry: BundleEntry, elements: int, path: str, name: str) -> None:

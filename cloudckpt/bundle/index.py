@@ -12,6 +12,7 @@ from cloudckpt.bundle.entry_columns import NamedEntries
 from cloudckpt.bundle.entry_decoding import decode_entries
 from cloudckpt.bundle.table_reader import decode_blocks
 from cloudckpt.bundle.table_writer import encode_table
+from cloudckpt.bundle.tensor_names import decode_names, encode_name
 from cloudckpt.errors import CheckpointDamagedError, StructureError
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def encode_index(
     Raises:
         StructureError: a tensor has no name: the empty key is the header's.
     """
-    rows = {name.encode("utf-8", "surrogateescape"): entry.encode() for name, entry in entries.items()}
+    rows = {encode_name(name): entry.encode() for name, entry in entries.items()}
     rows.update((key, entry.encode()) for key, entry in (slice_entries or {}).items())
     if _HEADER_KEY in rows:
         raise StructureError("a tensor's name is empty: a checkpoint can't hold it, so name it", tensor="")
@@ -93,7 +94,7 @@ def decode_index(data: Buffer, path: str) -> BundleIndex:
     slice_entries: dict[bytes, BundleEntry] = {}
     for block in filter(None, chain([first[1:]], blocks)):
         keys, values = zip(*block, strict=True)
-        names = [key.decode("utf-8", "surrogateescape") for key in keys]
+        names = decode_names(keys)
         columns = decode_entries(names, values, path=path, num_shards=header.num_shards)
         slices = bisect_left(keys, _AFTER_SLICE_KEYS)
         slice_entries.update(zip(keys[:slices], columns.entries(), strict=False))

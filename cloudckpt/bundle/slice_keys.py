@@ -18,6 +18,7 @@ from cloudckpt.bundle.ordered_code import (
     encode_signed_number,
     encode_string,
 )
+from cloudckpt.bundle.tensor_names import decode_name, encode_name
 
 if TYPE_CHECKING:
     from cloudckpt.variables.tensor_slice import TensorSlice
@@ -36,7 +37,7 @@ def encode_slice_key(name: str, tensor_slice: TensorSlice) -> bytes:
     Raises:
         UnicodeEncodeError: the name has surrogates that stand for no byte.
     """
-    raw_name = name.encode("utf-8", "surrogateescape")
+    raw_name = encode_name(name)
     encoded = [encode_number(0), encode_string(raw_name), encode_number(len(tensor_slice))]
     for start, length in tensor_slice:
         encoded.append(encode_signed_number(start))
@@ -61,7 +62,7 @@ def decode_slice_key(key: bytes) -> tuple[str, TensorSlice]:
         extents.append(_checked_extent(start, length))
     if kind != 0 or len(extents) != rank or position != len(key):
         raise ValueError(f"{key!r} is no key of a slice")
-    return name.decode("utf-8", "surrogateescape"), tuple(extents)
+    return decode_name(name), tuple(extents)
 
 
 def tensor_of_key(key: bytes) -> str:
@@ -69,7 +70,7 @@ def tensor_of_key(key: bytes) -> str:
     if key.startswith(SLICE_KEY_START):
         with suppress(ValueError):
             return decode_slice_key(key)[0]
-    return key.decode("utf-8", "surrogateescape")
+    return decode_name(key)
 
 
 def _checked_extent(start: int, length: int) -> tuple[int, int | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from itertools import chain, pairwise
+from itertools import pairwise
 from operator import lt
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-__all__ = ["MAX_GROWTH", "TableReader", "decode_blocks", "decode_table"]
+__all__ = ["MAX_GROWTH", "TableReader", "decode_blocks"]
 
 _VARINT_SIZE = 10
 MAX_GROWTH = 22
@@ -46,8 +46,8 @@ class _DataBlock(NamedTuple):
     handle: _Handle
 
 
-def decode_table(data: Buffer, path: str) -> list[tuple[bytes, bytes]]:
-    """All keys and values, in strictly ascending order of the keys.
+def decode_blocks(data: Buffer, path: str) -> Iterator[list[tuple[bytes, bytes]]]:
+    """All keys and values, in strictly ascending order of the keys, a data block at a time.
 
     Every block is checked against its checksum, also the metaindex, which holds nothing. Memory is bounded by a small
     multiple of the data, whatever the data says.
@@ -60,11 +60,6 @@ def decode_table(data: Buffer, path: str) -> list[tuple[bytes, bytes]]:
         ChecksumMismatchError: a block is not as it was written.
         CheckpointDamagedError: it is cut short, or no table.
     """
-    return list(chain.from_iterable(decode_blocks(data, path)))
-
-
-def decode_blocks(data: Buffer, path: str) -> Iterator[list[tuple[bytes, bytes]]]:
-    """What `decode_table` returns and raises, a data block at a time."""
     view = memoryview(data).cast("B")
     table = TableReader(lambda start, stop: view[start:stop], len(view), path)
     return map(table.block, range(table.block_count))
@@ -172,7 +167,7 @@ class TableReader:
                 path=self._path,
             )
         try:
-            return decode_block(_decompress(view[: handle.size], compression))
+            return decode_block(_decompress(view[: handle.size], compression), stored_size=handle.size)
         except ValueError as error:
             self._damaged(str(error), error)
 

@@ -13,9 +13,10 @@ from google.protobuf.message import DecodeError
 
 from cloudckpt.bundle.entry_checks import check_version, tensor_bytes
 from cloudckpt.bundle.slice_proto import decode_slice, encode_slice
+from cloudckpt.bundle.tensor_names import decode_name
 from cloudckpt.descriptors import message_class
 from cloudckpt.errors import CheckpointDamagedError
-from cloudckpt.variables.dtypes import DataType
+from cloudckpt.variables.dtypes import DataType, data_type
 from cloudckpt.variables.tensor_slice import is_full, resolve
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 __all__ = ["V1Tensor", "decode_header", "encode_header"]
 
 _VERSION = 1
-_DATA_TYPES: dict[int, DataType] = {int(data_type): data_type for data_type in DataType}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ def decode_header(data: bytes, path: str) -> dict[str, V1Tensor]:
     check_version(message.meta.versions, path)
     tensors: dict[str, V1Tensor] = {}
     for meta in message.meta.tensor:
-        name = meta.name.decode("utf-8", "surrogateescape")
+        name = decode_name(meta.name)
         if name in tensors:
             raise _damaged(path, name, "is listed twice")
         tensors[name] = _decode_tensor(meta, path, name)
@@ -113,7 +113,7 @@ def _decode_tensor(meta: Any, path: str, name: str) -> V1Tensor:
             resolve(tensor_slice, shape)
         except ValueError as error:
             raise _damaged(path, name, f"has a slice that can't be: {error}") from error
-    return V1Tensor(_DATA_TYPES.get(meta.type, meta.type), shape, stored)
+    return V1Tensor(data_type(meta.type), shape, stored)
 
 
 def _damaged(path: str, name: str, found: str) -> CheckpointDamagedError:

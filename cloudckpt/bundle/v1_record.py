@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from google.protobuf.message import DecodeError
 
 from cloudckpt.bundle.slice_proto import decode_slice, encode_slice
+from cloudckpt.bundle.tensor_names import encode_name
 from cloudckpt.bundle.v1_values import VALUE_LISTS, decode_values, encode_values
 from cloudckpt.bundle.varint import encode_varint
 from cloudckpt.descriptors import message_class
@@ -60,7 +61,7 @@ def decode_record(
     try:
         message.ParseFromString(data)
         saved = message.data
-        if (saved.name, decode_slice(saved.slice)) != (name.encode("utf-8", "surrogateescape"), tensor_slice):
+        if (saved.name, decode_slice(saved.slice)) != (encode_name(name), tensor_slice):
             raise ValueError(f"is of slice {decode_slice(saved.slice)} of {saved.name!r} by what it says itself")
         return decode_values(saved.data, dtype, count)
     except (DecodeError, ValueError) as error:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from cloudckpt.checkpoint.commit_index import SavedCheckpoint
 from cloudckpt.checkpoint.content import Content, content_of
-from cloudckpt.checkpoint.data_files import THREADS
+from cloudckpt.checkpoint.parallel import THREADS
 from cloudckpt.checkpoint.partial import ALIGNMENT, commit_partials, write_plans
 from cloudckpt.checkpoint.plan import plan_shards
 from cloudckpt.checkpoint.prefix import check_prefix

@@ -11,8 +11,7 @@ from cloudckpt.checkpoint.names import tensor_key
 from cloudckpt.checkpoint.sliced_tensor import SlicedTensor
 from cloudckpt.checkpoint.sources import Source, numeric_source
 from cloudckpt.checkpoint.string_source import string_source
-from cloudckpt.errors import InvalidArgumentError, StructureError
-from cloudckpt.variables.dtypes import from_numpy
+from cloudckpt.errors import StructureError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,23 +41,16 @@ class Content:
         """Add a tensor of which slices are saved.
 
         Raises:
+            TypeError: a slice is of no type that TensorFlow has.
             InvalidArgumentError: they are none of such a tensor.
         """
-        try:
-            tensor.check()
-        except ValueError as error:
-            raise InvalidArgumentError(f"tensor {name!r} can't be saved: {error}", tensor=name) from error
+        tensor.check(name)
         if (whole := tensor.whole) is not None:
             self.add(tensor_key(name), source_of(name, whole))
             return
-        sources = [(encode_slice_key(name, where), source_of(name, part)) for where, part in tensor.parts.items()]
-        found = {from_numpy(source.dtype) for _, source in sources}
-        if len(found) > 1:
-            names = " and ".join(sorted(dtype.name.lower() for dtype in found))
-            raise InvalidArgumentError(f"tensor {name!r} can't be saved: its slices are of {names}", tensor=name)
-        for key, source in sources:
-            self.add(key, source)
-        self.sliced[tensor_key(name)] = BundleEntry(found.pop(), tensor.shape, 0, 0, 0, 0, tuple(tensor.parts))
+        self.sliced[tensor_key(name)] = BundleEntry(tensor.dtype, tensor.shape, 0, 0, 0, 0, tuple(tensor.parts))
+        for where, part in tensor.parts.items():
+            self.add(encode_slice_key(name, where), source_of(name, part))
 
 
 def content_of(tensors: Mapping[str, NDArray[Any] | SlicedTensor]) -> Content:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cloudckpt.checkpoint.data_files import THREADS, completed_or_discarded, write_data_files
-from cloudckpt.checkpoint.parallel import run_side_by_side
+from cloudckpt.checkpoint.data_files import completed_or_discarded, write_data_files
+from cloudckpt.checkpoint.parallel import THREADS, run_side_by_side
 from cloudckpt.checkpoint.plan import ShardPlan
 from cloudckpt.storage.store import IfAbsent
 

@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from cloudckpt.checkpoint.delete import discard
+from cloudckpt.checkpoint.parallel import THREADS
 from cloudckpt.checkpoint.standing import conflict
 from cloudckpt.checkpoint.write import ShardWriter, write_shards
 from cloudckpt.errors import PreconditionFailedError
@@ -20,10 +21,7 @@ if TYPE_CHECKING:
     from cloudckpt.storage.location import Location
     from cloudckpt.storage.store import Store
 
-__all__ = ["THREADS", "completed_or_discarded", "write_data_files"]
-
-THREADS = 4
-"""Transfers in flight."""
+__all__ = ["completed_or_discarded", "write_data_files"]
 
 
 @contextmanager

@@ -6,15 +6,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cloudckpt.bundle.index import encode_rows
-from cloudckpt.bundle.slice_keys import decode_slice_key
+from cloudckpt.bundle.slice_keys import tensor_of_key
 from cloudckpt.errors import InvalidArgumentError
+from cloudckpt.variables.dtypes import python_name
+from cloudckpt.variables.overlap import Budget, find_overlap
+from cloudckpt.variables.tensor_slice import format_shape_and_slice, resolve
 
 if TYPE_CHECKING:
     from cloudckpt.bundle.entry import BundleEntry, BundleHeader
 
 __all__ = ["Entries"]
-
-_SLICE_KEY_START = b"\0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,25 @@ class Entries:
         self.sliced.update(others.sliced)
         self.sliced.update(united)
 
+    def check_overlaps(self, destination: str) -> None:
+        """See that no two slices of one tensor share elements: nobody could read that tensor any more.
+
+        Args:
+            destination: the checkpoint that all parts together are to be, for messages.
+
+        Raises:
+            InvalidArgumentError: two do, or they are so cut that it would take too long to tell.
+        """
+        budget = Budget()
+        for key, entry in self.sliced.items():
+            try:
+                pair = find_overlap([resolve(piece, entry.shape) for piece in entry.slices], budget)
+            except ValueError as error:
+                raise _refusal(key, destination, f"would have {error}") from error
+            if pair is not None:
+                one, other = (format_shape_and_slice(entry.shape, entry.slices[position]) for position in pair)
+                raise _refusal(key, destination, f"would have its slices {one!r} and {other!r}, which overlap")
+
     def encode(self, header: BundleHeader) -> bytes:
         """The bytes of the `.index`."""
         sliced = {key: entry.encode() for key, entry in self.sliced.items()}
@@ -61,25 +81,17 @@ def _united(key: bytes, entry: BundleEntry, other: BundleEntry, origin: str) -> 
         raise _refusal(
             key,
             origin,
-            f"has slices of dtype {int(other.dtype)} and shape {other.shape}, another part of the checkpoint of dtype "
-            f"{int(entry.dtype)} and shape {entry.shape}",
+            f"has slices of dtype {python_name(other.dtype)} and shape {other.shape}, another part of the checkpoint "
+            f"of dtype {python_name(entry.dtype)} and shape {entry.shape}",
         )
     return entry._replace(slices=entry.slices + other.slices)
 
 
 def _refusal(key: bytes, origin: str, found: str) -> InvalidArgumentError:
-    name = _tensor_of(key)
+    name = tensor_of_key(key)
     return InvalidArgumentError(
-        f"tensor {name!r} can't be merged: {origin!r} {found}. Give each tensor, and each slice, to one part only",
+        f"tensor {name!r} can't be merged: {origin!r} {found}. Give each tensor, and each element of one in slices, to "
+        "one part only",
         path=origin,
         tensor=name,
     )
-
-
-def _tensor_of(key: bytes) -> str:
-    if key.startswith(_SLICE_KEY_START):
-        try:
-            return decode_slice_key(key)[0]
-        except ValueError:
-            pass  # a foreign index may have any key
-    return key.decode("utf-8", "surrogateescape")

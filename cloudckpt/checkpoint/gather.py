@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cloudckpt.bundle.naming import data_filename
-from cloudckpt.checkpoint.opened import MAX_DIMENSIONS, UNREADABLE
+from cloudckpt.checkpoint.opened import FIXED_SIZE, MAX_DIMENSIONS
 from cloudckpt.checkpoint.pieces import PieceFinder
 from cloudckpt.checkpoint.read import FileParts, fits_one_request, read_files
 from cloudckpt.checkpoint.string_target import StringTarget
 from cloudckpt.checkpoint.targets import PieceTarget, WholeTensors
-from cloudckpt.errors import CheckpointVersionError, UnsupportedOperationError
-from cloudckpt.variables.dtypes import DataType, to_numpy
-from cloudckpt.variables.tensor_slice import region_shape
+from cloudckpt.variables.dtypes import DataType
+from cloudckpt.variables.tensor_slice import as_index, region_shape
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,14 +23,10 @@ if TYPE_CHECKING:
     from cloudckpt.bundle.entry import BundleEntry
     from cloudckpt.bundle.entry_columns import EntryHead
     from cloudckpt.checkpoint.bundle_reader import BundleCheckpoint
-    from cloudckpt.checkpoint.opened import TensorRequest
+    from cloudckpt.checkpoint.opened import StringForm, TensorRequest
     from cloudckpt.checkpoint.pieces import Piece
 
 __all__ = ["Gathering"]
-
-_FIXED_SIZE: dict[int, np.dtype] = {
-    data_type: to_numpy(data_type) for data_type in DataType if data_type not in (*UNREADABLE, DataType.STRING)
-}
 
 _WHOLE = 0
 """The number of the target of whole tensors, in every file."""
@@ -51,8 +46,9 @@ class Gathering:
         self._files: dict[int, FileParts] = {}
         self._pieces: list[PieceTarget] = []
         self._strings: dict[int, _StringRegion] = {}
+        self._string_targets: dict[tuple[str, BundleEntry, StringForm], StringTarget] = {}
         self._arrays: list[Any] = []
-        self._whole = WholeTensors(_FIXED_SIZE, self._arrays, self._url)
+        self._whole = WholeTensors(FIXED_SIZE, self._arrays, self._url)
 
     def add(self, request: TensorRequest) -> None:
         """Want one more tensor, or region of one.
@@ -96,13 +92,12 @@ class Gathering:
         return self._arrays
 
     def _add(self, number: int, request: TensorRequest, entry: EntryHead | BundleEntry) -> None:
-        self._check_dtype(request.name, entry)
-        region = self._checkpoint.region_of(request, entry.shape)
+        region = self._checkpoint.region_of(request, entry)
         pieces = [(self._file(piece.entry.shard_id), piece) for piece in self._finder.find(request.name, region)]
         if entry.dtype == DataType.STRING:
             self._add_strings(number, request, region_shape(region), pieces)
             return
-        array = self._arrays[number] = np.empty(region_shape(region), _FIXED_SIZE[entry.dtype])
+        array = self._arrays[number] = np.empty(region_shape(region), FIXED_SIZE[entry.dtype])
         for file, piece in pieces:
             url = self._url(piece.entry.shard_id)
             target = PieceTarget(request.name, piece.entry, url, piece.wanted, array[piece.place])
@@ -114,29 +109,16 @@ class Gathering:
     ) -> None:
         strings = self._strings[number] = _StringRegion(shape, request.form.dtype)
         for file, piece in pieces:
-            entry, big_endian = piece.entry, self._header.big_endian
-            url = self._url(entry.shard_id)
-            target = StringTarget(request.name, entry, url, request.form, big_endian=big_endian)
+            key = request.name, piece.entry, request.form
+            target = self._string_targets.get(key)
+            if target is None:
+                url, big_endian = self._url(piece.entry.shard_id), self._header.big_endian
+                target = StringTarget(request.name, piece.entry, url, request.form, big_endian=big_endian)
+                self._string_targets[key] = target
+                file.add_strings(target)
+            else:
+                target.is_shared = True
             strings.pieces.append((piece, target))
-            file.add_strings(target)
-
-    def _check_dtype(self, name: str, entry: EntryHead | BundleEntry) -> None:
-        if entry.dtype in _FIXED_SIZE or entry.dtype == DataType.STRING:
-            return
-        url = self._checkpoint.prefix.url
-        if entry.dtype in UNREADABLE:
-            raise UnsupportedOperationError(
-                f"tensor {name!r} of {url!r} is a {DataType(entry.dtype).name.lower()}, which no array can hold; read "
-                "it with TensorFlow",
-                path=url,
-                tensor=name,
-            )
-        raise CheckpointVersionError(
-            f"tensor {name!r} of {url!r} is of the dtype with number {entry.dtype}, which TensorFlow has added since "
-            "this version was made: upgrade cloudckpt",
-            path=url,
-            tensor=name,
-        )
 
     def _file(self, shard_id: int) -> FileParts:
         file = self._files.get(shard_id)
@@ -160,14 +142,14 @@ class _StringRegion:
     def finish(self) -> NDArray[Any]:
         """The region, once all pieces have arrived."""
         if len(self.pieces) == 1 and self.pieces[0][0].entry.shape == self._shape:
-            return self.pieces[0][1].finish()
+            target = self.pieces[0][1]
+            return target.finish().copy() if target.is_shared else target.finish()
         array = np.empty(self._shape, self._dtype)
         for piece, target in self.pieces:
-            wanted = tuple([slice(start, start + length) for start, length in piece.wanted])
-            array[piece.place] = target.finish()[wanted]
+            array[piece.place] = target.finish()[as_index(piece.wanted)]
         return array
 
 
 def _is_one_part(entry: EntryHead | BundleEntry) -> bool:
-    is_array = entry.dtype in _FIXED_SIZE and len(entry.shape) <= MAX_DIMENSIONS
+    is_array = entry.dtype in FIXED_SIZE and len(entry.shape) <= MAX_DIMENSIONS
     return is_array and fits_one_request(entry.size) and not entry.slices

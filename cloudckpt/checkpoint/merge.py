@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING
 from cloudckpt.bundle.naming import data_filename
 from cloudckpt.checkpoint.bundle_reader import BundleCheckpoint
 from cloudckpt.checkpoint.copy import FileCopy, copy_files
-from cloudckpt.checkpoint.data_files import THREADS
 from cloudckpt.checkpoint.delete import Doomed, delete_checkpoint
 from cloudckpt.checkpoint.entries import Entries
 from cloudckpt.checkpoint.names import tensor_key
-from cloudckpt.checkpoint.parallel import run_side_by_side
+from cloudckpt.checkpoint.parallel import THREADS, run_side_by_side
 from cloudckpt.checkpoint.partial import PartialSave, commit_partials
 from cloudckpt.checkpoint.prefix import check_prefix
 from cloudckpt.checkpoint.reader import read_consistently
@@ -60,8 +59,8 @@ def merge_checkpoints(
 
     Raises:
         InvalidArgumentError: there are no sources; one is missing, of the V1 format, or the destination itself; two
-            have the same tensor or slice, or slices of one tensor that don't fit together; or they differ in byte
-            order or version. Nothing was written.
+            have the same tensor or slice, or slices of one tensor that overlap or don't fit together; or they
+            differ in byte order or version. Nothing was written.
         CheckpointPathError: a path can't be a prefix.
         CheckpointDamagedError: a source is not whole.
         CommitConflictError: another writer committed at the destination meanwhile; its checkpoint is whole.
@@ -84,6 +83,7 @@ def merge_checkpoints(
         entries.add(_renumbered(checkpoint, dict(zip(of_source, count(share.first)))), checkpoint.prefix.url)
         store, data = checkpoint.prefix.store, checkpoint.data
         copies += [FileCopy(store, data[old], new) for old, new in zip(of_source.values(), share.keys, strict=True)]
+    entries.check_overlaps(destination.url)
 
     written = sorted(copy_files(destination, copies), key=lambda info: info.key)
     part = PartialSave(replace(header, num_shards=names.num_shards), tuple(written), entries)

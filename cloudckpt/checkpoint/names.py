@@ -8,7 +8,8 @@ from random import SystemRandom
 from typing import TYPE_CHECKING
 
 from cloudckpt.bundle.naming import data_filename
-from cloudckpt.errors import StructureError
+from cloudckpt.bundle.tensor_names import encode_name
+from cloudckpt.errors import InvalidArgumentError, StructureError
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable
@@ -29,7 +30,17 @@ class ShardNames:
     keys: tuple[str, ...]
 
     def split(self, counts: Iterable[int]) -> list[ShardNames]:
-        """Shares of the data files, of so many each, for as many processes."""
+        """Shares of the data files, of so many each, for as many processes.
+
+        Raises:
+            InvalidArgumentError: they come to more than there are, or one is negative.
+        """
+        counts = list(counts)
+        if sum(counts) > len(self.keys) or min(counts, default=0) < 0:
+            raise InvalidArgumentError(
+                f"the names of {len(self.keys)} data files can't be shared out as {counts}: choose as many as the "
+                "shares come to"
+            )
         bounds = pairwise(accumulate(counts, initial=0))
         return [ShardNames(self.first + start, self.num_shards, self.keys[start:stop]) for start, stop in bounds]
 
@@ -67,7 +78,7 @@ def tensor_key(name: str) -> bytes:
             tensor=name,
         )
     try:
-        return name.encode("utf-8", "surrogateescape")
+        return encode_name(name)
     except UnicodeEncodeError as error:
         raise StructureError(f"the tensor name {name!r} is not valid UTF-8: {error.reason}", tensor=name) from error
 

@@ -8,8 +8,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
-from cloudckpt.errors import InvalidArgumentError, TensorNotFoundError, UnsupportedOperationError
-from cloudckpt.variables.dtypes import DataType
+from cloudckpt.errors import (
+    CheckpointVersionError,
+    InvalidArgumentError,
+    TensorNotFoundError,
+    UnsupportedOperationError,
+)
+from cloudckpt.variables.dtypes import DataType, to_numpy
 from cloudckpt.variables.tensor_slice import full_slice, resolve
 
 if TYPE_CHECKING:
@@ -20,10 +25,24 @@ if TYPE_CHECKING:
     from cloudckpt.storage.open import Location
     from cloudckpt.variables.tensor_slice import Region, TensorSlice
 
-__all__ = ["AS_BYTES", "MAX_DIMENSIONS", "UNREADABLE", "OpenCheckpoint", "StringForm", "TensorInfo", "TensorRequest"]
+__all__ = [
+    "AS_BYTES",
+    "FIXED_SIZE",
+    "MAX_DIMENSIONS",
+    "UNREADABLE",
+    "OpenCheckpoint",
+    "StringForm",
+    "TensorInfo",
+    "TensorRequest",
+]
 
 UNREADABLE = (DataType.RESOURCE, DataType.VARIANT)
 """Handles and C++ objects, which no array can hold."""
+
+FIXED_SIZE: dict[int, np.dtype] = {
+    data_type: to_numpy(data_type) for data_type in DataType if data_type not in (*UNREADABLE, DataType.STRING)
+}
+"""The dtypes whose elements lie in a file as they do in an array, with NumPy's for each."""
 
 MAX_DIMENSIONS = 64 if np.lib.NumpyVersion(np.__version__) >= "2.0.0" else 32
 """What an array can have; TensorFlow's tensors have up to 254."""
@@ -129,28 +148,48 @@ class OpenCheckpoint(ABC):
             f"{path!r} has no tensor {name!r}; it has {len(self.tensors)} others", path=path, tensor=name
         )
 
-    def region_of(self, request: TensorRequest, shape: tuple[int, ...]) -> Region:
-        """What a request wants of its tensor, whose shape this is.
+    def region_of(self, request: TensorRequest, tensor: TensorInfo) -> Region:
+        """What a request wants of its tensor, which is one that an array can hold.
 
         Raises:
             InvalidArgumentError: it is not within the shape.
-            UnsupportedOperationError: no array can have as many dimensions.
+            CheckpointVersionError: the dtype is not known.
+            UnsupportedOperationError: no array can be of its dtype, or have as many dimensions.
         """
+        url, name, shape = self.prefix.url, request.name, tensor.shape
+        self._check_dtype(name, tensor.dtype)
         if len(shape) > MAX_DIMENSIONS:
             raise UnsupportedOperationError(
-                f"tensor {request.name!r} of {self.prefix.url!r} has {len(shape)} dimensions, and arrays of this NumPy "
-                f"have {MAX_DIMENSIONS} at most; read it with TensorFlow",
-                path=self.prefix.url,
-                tensor=request.name,
+                f"tensor {name!r} of {url!r} has {len(shape)} dimensions, and arrays of this NumPy have "
+                f"{MAX_DIMENSIONS} at most; read it with TensorFlow",
+                path=url,
+                tensor=name,
             )
         wanted = full_slice(len(shape)) if request.tensor_slice is None else request.tensor_slice
         try:
             return resolve(wanted, shape)
         except ValueError as error:
-            path, tensor = self.prefix.url, request.name
             raise InvalidArgumentError(
-                f"tensor {tensor!r} of {path!r} has no such part: {error}", path=path, tensor=tensor
+                f"tensor {name!r} of {url!r} has no such part: {error}", path=url, tensor=name
             ) from error
+
+    def _check_dtype(self, name: str, dtype: int) -> None:
+        if dtype in FIXED_SIZE or dtype == DataType.STRING:
+            return
+        url = self.prefix.url
+        if dtype in UNREADABLE:
+            raise UnsupportedOperationError(
+                f"tensor {name!r} of {url!r} is a {DataType(dtype).name.lower()}, which no array can hold; read it "
+                "with TensorFlow",
+                path=url,
+                tensor=name,
+            )
+        raise CheckpointVersionError(
+            f"tensor {name!r} of {url!r} is of the dtype with number {dtype}, which TensorFlow has added since this "
+            "version was made: upgrade cloudckpt",
+            path=url,
+            tensor=name,
+        )
 
     @abstractmethod
     def check_whole(self) -> None:

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-__all__ = ["run_side_by_side"]
+__all__ = ["THREADS", "run_side_by_side"]
+
+THREADS = 4
+"""Requests in flight, of one save, load or verification."""
 
 
 def run_side_by_side(tasks: Iterable[Callable[[], None]], *, threads: int) -> None:

@@ -69,7 +69,8 @@ def write_partial(
     Raises:
         TypeError: an array is of no type that TensorFlow has.
         StructureError: no checkpoint can hold a tensor of that name, or a string is not valid UTF-8.
-        InvalidArgumentError: slices overlap, are not in their tensor, or don't have their arrays' shapes.
+        InvalidArgumentError: slices overlap, are not in their tensor, or don't have their arrays' shapes; or there are
+            tensors and no names.
         CommitConflictError: another writer took the same names meanwhile.
         StorageError: the store failed; what was completed is gone again.
 
@@ -84,7 +85,13 @@ def write_partial(
 def write_plans(
     prefix: Location, plans: Sequence[ShardPlan], sliced: dict[bytes, BundleEntry], names: ShardNames
 ) -> PartialSave:
-    """What `write_partial` does with tensors that are laid out already."""
+    """What `write_partial` does with tensors that are laid out already: no more data files than there are names."""
+    if len(plans) > len(names.keys):
+        raise InvalidArgumentError(
+            f"a part of {prefix.url!r} has tensors for {len(plans)} data files, and names for {len(names.keys)} data "
+            "files: share out a name at least to each part that has tensors",
+            path=prefix.url,
+        )
     with completed_or_discarded(prefix) as completed:
         writers = write_data_files(prefix, plans, names.keys[: len(plans)], completed)
     entries = Entries(sliced=sliced)
@@ -104,7 +111,8 @@ def commit_partials(
         before_commit: called when only the index is still to be written; if it raises, the data is deleted again.
 
     Raises:
-        InvalidArgumentError: two parts have the same tensor or slice, or they are not of one save; the data is deleted.
+        InvalidArgumentError: two parts have the same tensor or slice, or slices of one tensor that overlap or don't
+            fit together, or they are not of one save; the data is deleted.
         CommitConflictError: another writer committed meanwhile; its checkpoint is whole.
         CommitUnknownError: the answer to the commit was lost, and reading back did not prove who won.
         StorageError: the store failed; the prefix is as it was.
@@ -135,4 +143,5 @@ def _united_index(standing: Standing, partials: Sequence[PartialSave]) -> bytes:
     entries = Entries()
     for partial in partials:
         entries.add(partial.entries, standing.prefix.url)
+    entries.check_overlaps(standing.prefix.url)
     return entries.encode(headers.pop())

@@ -29,11 +29,6 @@ class PrefixFiles:
     data: dict[str, ObjectInfo] = field(default_factory=dict)
     """data files by their whole keys"""
 
-    @property
-    def in_use(self) -> bool:
-        """Whether any file is there whose name a new save must not take."""
-        return self.index is not None or bool(self.data)
-
 
 def open_prefix(path: str | os.PathLike[str], storage_options: Mapping[str, Any] | None) -> Location:
     """Open the store of a checkpoint's prefix; as a context manager it is closed again.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cloudckpt.checkpoint.parallel import run_side_by_side
+from cloudckpt.checkpoint.parallel import THREADS, run_side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -27,8 +27,6 @@ IN_ORDER_BYTES = 4 << 20
 """What one request asks for of a long tensor that is decoded on the way."""
 GAP_BYTES = 64 << 10
 """Bytes between two wanted parts that are read and thrown away rather than asked around."""
-THREADS = 4
-"""Transfers in flight."""
 MANY_PARTS = 64
 """Where so many parts arrive together, one thread at a time hands them out: more would only wait for each other."""
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from cloudckpt.errors import InvalidArgumentError
+from cloudckpt.variables.dtypes import data_type_of, python_name
 from cloudckpt.variables.overlap import find_overlap
 from cloudckpt.variables.tensor_slice import format_shape_and_slice, region_shape, resolve
 
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from cloudckpt.variables.dtypes import DataType
     from cloudckpt.variables.tensor_slice import TensorSlice
 
 __all__ = ["SlicedTensor"]
@@ -36,13 +39,31 @@ class SlicedTensor:
         parts = [*self.parts.values()]
         return parts[0] if len(parts) == 1 and parts[0].shape == self.shape else None
 
-    def check(self) -> None:
+    @property
+    def dtype(self) -> DataType:
+        """TensorFlow's, if the parts have been checked."""
+        return data_type_of(next(iter(self.parts.values())))
+
+    def check(self, name: str) -> None:
         """See that the parts are slices of such a tensor.
 
+        Args:
+            name: the tensor's, for messages.
+
         Raises:
-            ValueError: there are none, one is not in the tensor or not of its array's shape, or two overlap (or are so
-                cut that it would take too long to tell).
+            TypeError: a part is of no type that TensorFlow has.
+            InvalidArgumentError: there are none, one is not in the tensor or not of its array's shape, they are of
+                several dtypes, or two overlap (or are so cut that it would take too long to tell).
         """
+        try:
+            self._check_places()
+            self._check_dtypes()
+        except TypeError as error:
+            raise TypeError(f"tensor {name!r} can't be saved: {error}") from error
+        except ValueError as error:
+            raise InvalidArgumentError(f"tensor {name!r} can't be saved: {error}", tensor=name) from error
+
+    def _check_places(self) -> None:
         if not self.parts:
             raise ValueError("it has no slices, so nothing says its dtype")
         regions = {}
@@ -55,6 +76,11 @@ class SlicedTensor:
         if (pair := find_overlap([*regions.values()])) is not None:
             one, other = (self._spec([*regions][position]) for position in pair)
             raise ValueError(f"its slices {one} and {other} overlap")
+
+    def _check_dtypes(self) -> None:
+        found = {python_name(data_type_of(part)) for part in self.parts.values()}
+        if len(found) > 1:
+            raise ValueError(f"its slices are of {' and '.join(sorted(found))}")
 
     def _spec(self, tensor_slice: TensorSlice) -> str:
         return repr(format_shape_and_slice(self.shape, tensor_slice))

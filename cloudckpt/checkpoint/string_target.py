@@ -29,6 +29,8 @@ class StringTarget(Target):
         self._path = path
         self.entry = entry
         """the piece's"""
+        self.is_shared = False
+        """whether more than one region is cut from it"""
         self._convert = form.convert
         self._array = np.empty(prod(entry.shape), form.dtype)
         self._decoder = StringsDecoder(entry.size, self._array.size, path=path, tensor=name, big_endian=big_endian)

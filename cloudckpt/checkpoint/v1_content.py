@@ -32,9 +32,6 @@ FRAME_BYTES = 1 << 10
 STRING_BYTES = 10
 """What it reckons for each string beyond its own bytes."""
 
-_STRING = "OSU"
-"""NumPy's kinds of arrays that are saved as strings."""
-
 
 @dataclass(frozen=True, slots=True)
 class _Slice:
@@ -92,7 +89,7 @@ class V1Content:
         for name, tensor in tensors.items():
             _check_name(name)
             if isinstance(tensor, SlicedTensor):
-                _check_slices(name, tensor)
+                tensor.check(name)
                 self._add(name, tensor.shape, tensor.parts)
             else:
                 self._add(name, tensor.shape, {full_slice(tensor.ndim): tensor})
@@ -110,11 +107,7 @@ class V1Content:
             yield key, self._slices[key].encode()
 
     def _add(self, name: str, shape: tuple[int, ...], parts: Mapping[TensorSlice, NDArray[Any]]) -> None:
-        found = {_data_type(name, part) for part in parts.values()}
-        if len(found) > 1:
-            names = " and ".join(sorted(map(dtypes.python_name, found)))
-            raise InvalidArgumentError(f"tensor {name!r} can't be saved: its slices are of {names}", tensor=name)
-        dtype = found.pop()
+        dtype = _data_type(name, next(iter(parts.values())))
         self._header[name] = V1Tensor(dtype, shape, tuple(parts))
         for where, part in parts.items():
             self._slices[encode_slice_key(name, where)] = _Slice(name, where, dtype, part)
@@ -128,18 +121,9 @@ def _check_name(name: str) -> None:
         raise StructureError(f"the tensor name {name!r} is not valid UTF-8: {error.reason}", tensor=name) from error
 
 
-def _check_slices(name: str, tensor: SlicedTensor) -> None:
-    try:
-        tensor.check()
-    except ValueError as error:
-        raise InvalidArgumentError(f"tensor {name!r} can't be saved: {error}", tensor=name) from error
-
-
 def _data_type(name: str, array: NDArray[Any]) -> DataType:
-    if array.dtype.kind in _STRING:
-        return DataType.STRING
     try:
-        dtype = dtypes.from_numpy(array.dtype)
+        dtype = dtypes.data_type_of(array)
     except TypeError as error:
         raise TypeError(f"tensor {name!r} can't be saved: {error}") from error
     if dtype not in VALUE_LISTS:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from cloudckpt.bundle.table_reader import MAX_GROWTH, TableReader
 from cloudckpt.bundle.v1_header import V1Tensor, decode_header
 from cloudckpt.bundle.v1_values import VALUE_LISTS, least_bytes
+from cloudckpt.checkpoint.parallel import THREADS, run_side_by_side
 from cloudckpt.errors import CheckpointDamagedError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from cloudckpt.storage.store import ObjectInfo, Store
 
-__all__ = ["V1File", "open_file"]
+__all__ = ["V1File", "open_file", "open_side_by_side"]
 
 TAIL_BYTES = 64 << 10
 """What is read of a file's end at once: the footer and, unless there are thousands of blocks, the index."""
@@ -68,6 +72,22 @@ def open_file(store: Store, info: ObjectInfo) -> V1File:
     tensors = decode_header(first[0][1], path)
     _check_claims(tensors, info.size, path)
     return V1File(store, info, table, tensors)
+
+
+def open_side_by_side(found: Sequence[ObjectInfo], open_one: Callable[[ObjectInfo], V1File | None]) -> list[V1File]:
+    """Open files, `THREADS` at a time, and return in the same order those that `open_one` could open.
+
+    Raises: what `open_one` raises.
+    """
+    opened: dict[int, V1File] = {}
+
+    def open_numbered(number: int, info: ObjectInfo) -> None:
+        if (file := open_one(info)) is not None:
+            opened[number] = file
+
+    tasks = (partial(open_numbered, number, info) for number, info in enumerate(found))
+    run_side_by_side(tasks, threads=max(1, min(THREADS, len(found))))
+    return [opened[number] for number in sorted(opened)]
 
 
 def _read(store: Store, info: ObjectInfo, start: int, stop: int) -> bytearray:

@@ -12,7 +12,7 @@ import numpy as np
 
 from cloudckpt.bundle.slice_keys import encode_slice_key
 from cloudckpt.bundle.v1_record import decode_record
-from cloudckpt.checkpoint.parallel import run_side_by_side
+from cloudckpt.checkpoint.parallel import THREADS, run_side_by_side
 from cloudckpt.errors import CheckpointDamagedError
 from cloudckpt.variables.dtypes import DataType
 from cloudckpt.variables.tensor_slice import region_shape, within
@@ -30,8 +30,6 @@ __all__ = ["StoredSlice", "WantedPiece", "read_pieces"]
 
 RANGE_BYTES = 4 << 20
 """What one request asks for at most, unless one block is longer."""
-THREADS = 4
-"""Transfers in flight."""
 
 
 @dataclass(frozen=True, slots=True)

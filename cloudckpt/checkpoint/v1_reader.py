@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cloudckpt.bundle.tensor_names import encode_name
 from cloudckpt.bundle.v1_header import V1Tensor
 from cloudckpt.bundle.v1_values import VALUE_LISTS
 from cloudckpt.checkpoint.coverage import cover
 from cloudckpt.checkpoint.opened import OpenCheckpoint, TensorRequest
-from cloudckpt.checkpoint.v1_file import V1File, open_file
+from cloudckpt.checkpoint.v1_file import V1File, open_file, open_side_by_side
 from cloudckpt.checkpoint.v1_files import find_files, missing_shards
 from cloudckpt.checkpoint.v1_read import StoredSlice, WantedPiece, read_pieces
 from cloudckpt.errors import CheckpointDamagedError, UnsupportedOperationError
@@ -86,17 +88,19 @@ class V1Checkpoint(OpenCheckpoint):
 
     def _region(self, request: TensorRequest) -> Region:
         """What a request wants of its tensor, which can be read."""
-        url, name = self.prefix.url, request.name
-        if (tensor := self.united.get(name)) is None:
-            raise self.no_such_tensor(name)
-        if tensor.dtype not in VALUE_LISTS:
+        if (tensor := self.united.get(request.name)) is None:
+            raise self.no_such_tensor(request.name)
+        return self.region_of(request, tensor)
+
+    def _check_dtype(self, name: str, dtype: int) -> None:
+        if dtype not in VALUE_LISTS:
+            url = self.prefix.url
             raise UnsupportedOperationError(
-                f"tensor {name!r} in {url!r} is of dtype {dtypes.python_name(tensor.dtype)}, which TensorFlow neither "
-                "writes to V1 checkpoints nor reads from them",
+                f"tensor {name!r} in {url!r} is of dtype {dtypes.python_name(dtype)}, which TensorFlow neither writes "
+                "to V1 checkpoints nor reads from them",
                 path=url,
                 tensor=name,
             )
-        return self.region_of(request, tensor.shape)
 
     def _slices(self, name: str) -> tuple[list[StoredSlice], dict[Region, StoredSlice]]:
         """All slices that the files have of a tensor; and the same by their regions, unless two have the same one."""
@@ -145,22 +149,19 @@ def open_v1(pattern: Location) -> V1Checkpoint | None:
         CheckpointDamagedError: a file is damaged, or none of a V1 checkpoint; or files don't fit each other.
         CheckpointVersionError: a newer program wrote it.
 
-    Cost: a request, or two for a pattern; and two for each file, one if it has at most 64 KiB.
+    Cost: a request, or two for a pattern; and two for each file, several files side by side, one if it has at most
+    64 KiB.
     """
     found = find_files(pattern)
     if not found:
         return None
-    files = [open_file(pattern.store, info) for info in found]
+    files = open_side_by_side(found, partial(open_file, pattern.store))
     holders: dict[str, list[V1File]] = {}
     for file in files:
         for name in file.tensors:
             holders.setdefault(name, []).append(file)
-    united = {name: _united(pattern, name, holders[name]) for name in sorted(holders, key=_encoded)}
+    united = {name: _united(pattern, name, holders[name]) for name in sorted(holders, key=encode_name)}
     return V1Checkpoint(pattern, files, united, holders, missing_shards(pattern.key, found))
-
-
-def _encoded(name: str) -> bytes:
-    return name.encode("utf-8", "surrogateescape")
 
 
 def _united(pattern: Location, name: str, holders: Sequence[V1File]) -> V1Tensor:

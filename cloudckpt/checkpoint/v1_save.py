@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cloudckpt.bundle.table_writer import table_chunks
-from cloudckpt.checkpoint.parallel import run_side_by_side
+from cloudckpt.checkpoint.parallel import THREADS, run_side_by_side
 from cloudckpt.checkpoint.prefix import check_prefix
 from cloudckpt.checkpoint.standing import conflict, overwrite_condition
 from cloudckpt.checkpoint.v1_content import V1Content
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
     from cloudckpt.storage.store import ObjectInfo, Upload, WriteCondition
 
 __all__ = ["save_v1"]
-
-THREADS = 4
-"""Transfers in flight."""
 
 
 def save_v1(

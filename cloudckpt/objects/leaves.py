@@ -139,7 +139,7 @@ def is_tag(tag: str) -> bool:
 
 def tensor_dtype(array: NDArray[Any]) -> DataType:
     """The dtype of the tensor that holds an array of `encode_leaf`'s."""
-    return DataType.STRING if array.dtype.kind in "OUS" else dtypes.from_numpy(array.dtype)
+    return dtypes.data_type_of(array)
 
 
 def string_form(tag: str) -> StringForm:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from cloudckpt.errors import StructureError
 from cloudckpt.objects.leaves import tensor_dtype
 from cloudckpt.objects.read import read_leaves
 from cloudckpt.objects.tree import FlatTree, flatten, is_reserved, rebuild
-from cloudckpt.variables.dtypes import DataType
+from cloudckpt.variables.dtypes import DataType, python_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -85,11 +84,5 @@ def _difference(name: str, tag: str, array: NDArray[Any], entry: TensorInfo) -> 
         return None  # a Python scalar is made of any tensor of its kind, which decoding checks
     wanted = tensor_dtype(array)
     if wanted != entry.dtype:
-        return f"is {wanted.name.lower()}, tensor {name!r} {_dtype_name(entry)}"
+        return f"is {python_name(wanted)}, tensor {name!r} {python_name(entry.dtype)}"
     return None
-
-
-def _dtype_name(entry: TensorInfo) -> str:
-    with suppress(ValueError):
-        return DataType(entry.dtype).name.lower()
-    return f"of the unknown dtype {entry.dtype}"

@@ -51,7 +51,7 @@ def flatten(tree: object) -> FlatTree:
     return replace(flat, structure=_take_apart(tree, None, (), flat))
 
 
-def _take_apart(node: object, name: str | None, keys: tuple[Key, ...], flat: FlatTree) -> Node:
+def _take_apart(node: Any, name: str | None, keys: tuple[Key, ...], flat: FlatTree) -> Node:
     """The structure of a node; its leaves are added to `flat`. `name` is the keys, joined."""
     if len(keys) > MAX_DEPTH:
         raise StructureError(
@@ -61,10 +61,10 @@ def _take_apart(node: object, name: str | None, keys: tuple[Key, ...], flat: Fla
         return None
     kind = type(node)
     if kind is dict or kind is list or kind is tuple:
-        children = {
-            key: _take_apart(child, join_name(name, key), (*keys, key), flat) for key, child in _children(node, keys)
-        }
-        return ContainerNode(kind.__name__, list(children), list(children.values()))
+        children = [
+            _take_apart(child, join_name(name, key), (*keys, key), flat) for key, child in _children(node, keys)
+        ]
+        return ContainerNode(kind.__name__, list(node) if kind is dict else range(len(children)), children)
     name = name or ""
     _check_name(name, keys, flat)
     tag, flat.arrays[name] = _encode(node, keys)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
+from cloudckpt.bundle.tensor_names import decode_name
 from cloudckpt.checkpoint.prefix import open_prefix
 from cloudckpt.ops.debug_string import debug_string
 from cloudckpt.ops.dtype import DType
@@ -124,7 +125,7 @@ NewCheckpointReader = CheckpointReader
 def _decoded(name: str | bytes) -> str:
     """A tensor's name as text, as names of an index are."""
     if isinstance(name, bytes):
-        return name.decode("utf-8", "surrogateescape")
+        return decode_name(name)
     if isinstance(name, str):
         return name
     raise TypeError(f"a tensor's name must be str or bytes, got {name!r}")

@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from cloudckpt.variables.dtypes import DataType, python_name, to_numpy
+from cloudckpt.variables import dtypes
+from cloudckpt.variables.dtypes import python_name, to_numpy
 
 __all__ = ["DType"]
-
-_KNOWN = frozenset(DataType)
 
 
 class DType:
@@ -23,7 +22,7 @@ class DType:
     __slots__ = ("_data_type",)
 
     def __init__(self, data_type: int) -> None:
-        self._data_type = DataType(data_type) if data_type in _KNOWN else data_type
+        self._data_type = dtypes.data_type(data_type)
 
     @property
     def as_datatype_enum(self) -> int:

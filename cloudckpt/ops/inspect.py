@@ -114,6 +114,8 @@ def _latest(directory: Location) -> Location:
     found = latest_in(directory)
     if found is None:
         raise CheckpointPathError(
-            f"Couldn't find 'checkpoint' file or checkpoints in given directory {directory.url}", path=directory.url
+            f"{directory.url} is a directory without a latest checkpoint: it has no state file named 'checkpoint', or "
+            "one that names nothing that is there; pass the prefix of a checkpoint in it",
+            path=directory.url,
         )
     return found

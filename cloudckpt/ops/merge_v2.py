@@ -40,7 +40,8 @@ def MergeV2Checkpoints(
     Args:
         checkpoint_prefixes: of the old ones, whatever the numbers of their data files; paths or URLs.
         destination_prefix: of the new one; a checkpoint that is there is replaced.
-        delete_old_dirs: also remove their directories, where there are such (local disks) and nothing else is in them.
+        delete_old_dirs: also remove their directories, where there are such (local disks) and nothing else is in them;
+            the working directory stays.
         allow_missing_files: leave out old checkpoints that are not there, as long as one is.
         name: ignored, as TensorFlow does outside of graphs.
         storage_options: options of the store, as fsspec takes them, for all prefixes.
@@ -93,7 +94,8 @@ def _remove_directories(sources: Sequence[Location], target: Location) -> None:
     kept = os.path.dirname(target.url)
     for folder in {os.path.dirname(source.url) for source in sources if source.store.capabilities.local_files} - {kept}:
         try:
-            os.rmdir(folder)
+            if not os.path.samefile(folder, os.curdir):  # a process in a folder that is gone can't name files any more
+                os.rmdir(folder)
         except OSError as error:
             logger.info("%s stays: %s", folder, error)
 

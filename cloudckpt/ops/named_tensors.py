@@ -5,10 +5,9 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from cloudckpt.bundle.entry_checks import INT64_MAX
 from cloudckpt.checkpoint.sliced_tensor import SlicedTensor
 from cloudckpt.errors import InvalidArgumentError
-from cloudckpt.variables.tensor_slice import full_slice, parse_shape_and_slice, region_shape, resolve
+from cloudckpt.variables.tensor_slice import INT64_MAX, full_slice, parse_shape_and_slice, region_shape, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -40,7 +40,8 @@ def RestoreV2(
         tensor_names: N names.
         shape_and_slices: N slice specs: "" for the whole tensor, or its shape and the slice of it that is wanted, as
             in "4 4 0,2:-".
-        dtypes: N dtypes, which must be those stored: TensorFlow's, NumPy's, ml_dtypes', `DataType`s or names.
+        dtypes: N dtypes, which must be those stored: TensorFlow's, NumPy's, those of ml_dtypes, ours (`DataType`), or
+            names.
         name: ignored, as TensorFlow does outside of graphs.
         storage_options: options of the store, as fsspec takes them.
 

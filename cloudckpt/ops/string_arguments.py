@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cloudckpt.bundle.tensor_names import decode_name
 from cloudckpt.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def _decoded(array: NDArray[Any], argument: str) -> list[str]:
 def _text(element: object, argument: str) -> str:
     """Bytes as a name or path that stands for exactly them, also where they are not valid UTF-8."""
     if isinstance(element, bytes):
-        return element.decode("utf-8", "surrogateescape")
+        return decode_name(element)
     if isinstance(element, str):
         return str(element)
     raise TypeError(f"{argument} must hold str or bytes, got {element!r}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from fsspec import AbstractFileSystem
@@ -99,7 +100,15 @@ class FilesystemStore(Store):
         files = {name: entry for entry in entries if (name := _file_name(entry, folder))}
         for name in sorted(files):
             if name.startswith(start) and not is_temporary(name):
-                yield described(prefix.removesuffix(start) + name, files[name])
+                yield from self._listed(prefix.removesuffix(start) + name, files[name])
+
+    def _listed(self, key: str, entry: dict[str, Any]) -> Iterator[ObjectInfo]:
+        """One listed object; looked at by itself where the listing has no more than its name, as web pages do."""
+        if entry.get("size") is not None:
+            yield described(key, entry)
+            return
+        with suppress(ObjectNotFoundError):  # deleted since
+            yield self.stat(key)
 
     def get(self, key: str) -> tuple[bytes, ObjectInfo]:
         """Read one whole object. Three requests: the version is looked at before and after the bytes are read."""
@@ -121,6 +130,12 @@ class FilesystemStore(Store):
             data = self._filesystem.cat_file(key, start=offset, end=end) if end > offset else b""
         if version is not None and (found := self.stat(key).version) != version:
             raise ObjectChangedError(f"{url} was replaced: found version {found}, expected {version}", path=url)
+        if len(data) > end - offset:
+            raise UnsupportedOperationError(
+                f"{url} can't be read in parts: asked for {end - offset} bytes from byte {offset} on, it answered with "
+                f"{len(data)}, as web servers without range requests do. Copy the checkpoint to another store",
+                path=url,
+            )
         if len(data) < end - offset:
             raise ShortReadError(
                 f"{url} ends at byte {offset + len(data)}, expected {end} bytes or more",

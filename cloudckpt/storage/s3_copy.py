@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 PART = 512 << 20
 """Bytes that one request copies: some seconds for the server, and far below the 5 GiB that it would take."""
 _AT_ONCE = 8
+
+_REFUSALS = frozenset({"InvalidArgument", "InvalidRequest"})
+"""What a server may call it that a part comes without the checksum that its upload keeps: MinIO's word, and Amazon's
+where a client leaves it out."""
 
 _without_checksums: set[str] = set()
 """The URLs of buckets whose server computes no CRC-32C of a part that it copies itself; for the life of the process."""
@@ -61,11 +66,12 @@ class S3Copy:
         base = self.client.access.base
         checksum = None if base in _without_checksums else self._checksum()
         if checksum is not None:
-            try:
+            with suppress(_ChecksumRefusedError):
                 return self._in_parts(checksum)
-            except _ChecksumRefusedError:
-                _without_checksums.add(base)
-        return self._in_parts(None)
+        copied = self._in_parts(None)
+        if checksum is not None:
+            _without_checksums.add(base)  # only now: had it been for another reason, this would have failed too
+        return copied
 
     def _whole(self) -> ObjectInfo:
         """One CopyObject, which copies the checksum that the server keeps, too."""
@@ -92,7 +98,7 @@ class S3Copy:
                 # S3 takes no range of an object below 5 MiB.
                 wanted = _range(start, min(start + size, self.source.size)) if len(starts) > 1 else {}
                 answer = self._ask(multipart.part_query(number), wanted)
-                if answer.status == 400 and checksum is not None:
+                if checksum is not None and Failure.of(answer).code in _REFUSALS:
                     raise _ChecksumRefusedError
                 result = self._judged(answer)
                 multipart.add(number, UploadedPart(text(result, "ETag"), text(result, "ChecksumCRC32C")))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import re
-import secrets
 
 _TEMPORARY = re.compile(r"\..*\.[0-9a-f]{16}\.tmp", re.DOTALL)
 _NAME_BYTES = 200
@@ -13,7 +13,7 @@ _NAME_BYTES = 200
 def temporary_name(name: str) -> str:
     """A new hidden name for what will be the file `name` of the same folder."""
     kept = name.encode(errors="replace")[:_NAME_BYTES].decode(errors="ignore")
-    return f".{kept}.{secrets.token_hex(8)}.tmp"
+    return f".{kept}.{os.urandom(8).hex()}.tmp"
 
 
 def is_temporary(name: str) -> bool:

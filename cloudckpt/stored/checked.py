@@ -27,7 +27,7 @@ BATCH_BYTES = 32 << 20
 
 
 def read_checked(checkpoint: BundleCheckpoint, name: str, region: Region) -> NDArray[Any]:
-    """A region of a tensor, as a new array; raises what `OpenCheckpoint.read` raises.
+    """A region of a tensor that an array can hold, as a new array; raises what `OpenCheckpoint.read` raises.
 
     Cost: the whole tensor, or every slice that has some of the region, neighbours in one request; memory for 32 MiB of
     these, or for the largest, and the region.

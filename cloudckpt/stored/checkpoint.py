@@ -119,11 +119,14 @@ class StoredCheckpoint(Mapping[str, StoredTensor]):
 
         Raises:
             TensorNotFoundError: there is none of that name; nothing was read.
+            TypeError: `names` is one string, which would be taken for the names of its characters.
             Exception: and what `StoredTensor.read` raises.
 
         Cost: a ranged read for every 8 MiB or less of neighbouring tensors, several in flight, straight into the
         arrays.
         """
+        if isinstance(names, str | bytes):
+            raise TypeError(f"read takes several names, and {names!r} is one string: pass a list of names: [{names!r}]")
         return self._source.read_whole(self._readable() if names is None else names, verify=verify)
 
     def arrays(self, *, verify: bool = False) -> Iterator[tuple[str, NDArray[Any]]]:

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cloudckpt.checkpoint.opened import MAX_DIMENSIONS
+from cloudckpt.checkpoint.opened import FIXED_SIZE, MAX_DIMENSIONS
 from cloudckpt.errors import ObjectChangedError, UnsupportedOperationError
 from cloudckpt.storage.local_errors import translated
-from cloudckpt.variables.dtypes import DataType, to_numpy
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,9 +21,6 @@ if TYPE_CHECKING:
     from cloudckpt.storage.store import ObjectInfo
 
 __all__ = ["MappedFiles", "require_local_files"]
-
-_NO_ARRAY = (DataType.STRING, DataType.RESOURCE, DataType.VARIANT)
-_MAPPABLE = frozenset(DataType).difference(_NO_ARRAY)
 
 
 class MappedFiles:
@@ -49,11 +45,11 @@ class MappedFiles:
         return (
             entry is not None
             and self._is_native
-            and entry.dtype in _MAPPABLE
+            and entry.dtype in FIXED_SIZE
             and not entry.slices
             and entry.size > 0
             and len(entry.shape) <= MAX_DIMENSIONS
-            and entry.offset % to_numpy(entry.dtype).alignment == 0
+            and entry.offset % FIXED_SIZE[entry.dtype].alignment == 0
         )
 
     def array(self, name: str) -> NDArray[Any] | None:
@@ -68,7 +64,7 @@ class MappedFiles:
         if not self.can_map(name):
             return None
         entry = self._checkpoint.index.entries[name]
-        return np.ndarray(entry.shape, to_numpy(entry.dtype), self._file(entry.shard_id), entry.offset)
+        return np.ndarray(entry.shape, FIXED_SIZE[entry.dtype], self._file(entry.shard_id), entry.offset)
 
     def _file(self, shard_id: int) -> mmap.mmap:
         with self._lock:

@@ -84,7 +84,7 @@ class StoredSource:
     def read_region(self, name: str, region: Region, *, verify: bool) -> NDArray[Any]:
         """A region of a tensor: mapped if it can be and need not be checked, else read."""
         shape, info = region_shape(region), self.checkpoint.tensors[name]
-        self.checkpoint.region_of(TensorRequest(name, region), info.shape)  # refuses what no array can be
+        self.checkpoint.region_of(TensorRequest(name, region), info)  # refuses what no array can be
         if shape == info.shape:
             return self.read_whole([name], verify=verify)[name]
         with self._pinned():

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cloudckpt.errors import CheckpointDamagedError
 from cloudckpt.stored.pieces import TensorPiece, pieces_of, stored_bytes
 from cloudckpt.stored.selection import select
 from cloudckpt.variables.dtypes import python_name, to_numpy
@@ -155,4 +156,8 @@ class StoredTensor:
 
     def __repr__(self) -> str:
         kind = python_name(self.data_type)
-        return f"<StoredTensor {self.name!r}: {kind} {list(self.shape)}, {self.nbytes} bytes>"
+        try:
+            size = f"{self.nbytes} bytes"
+        except CheckpointDamagedError:
+            size = "slices missing"
+        return f"<StoredTensor {self.name!r}: {kind} {list(self.shape)}, {size}>"

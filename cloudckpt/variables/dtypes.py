@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import TYPE_CHECKING, Any
 
 import ml_dtypes
 import numpy as np
 
-__all__ = ["DataType", "from_numpy", "python_name", "to_numpy"]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["DataType", "data_type", "data_type_of", "from_numpy", "python_name", "to_numpy"]
 
 
 class DataType(IntEnum):
@@ -85,6 +89,7 @@ _TO_NUMPY: dict[int, np.dtype] = {
     DataType.UINT2: np.dtype(ml_dtypes.uint2),
     DataType.FLOAT4_E2M1FN: np.dtype(ml_dtypes.float4_e2m1fn),
 }
+_BY_NUMBER: dict[int, int] = {int(member): member for member in DataType}
 _FROM_NUMPY = {dtype: DataType(number) for number, dtype in _TO_NUMPY.items()}
 _PYTHON_NAMES: dict[int, str] = {
     **{data_type: data_type.name.lower() for data_type in DataType},
@@ -92,6 +97,20 @@ _PYTHON_NAMES: dict[int, str] = {
     DataType.DOUBLE: "float64",
     DataType.HALF: "float16",
 }
+
+
+def data_type(number: int) -> int:
+    """The `DataType` of a number; the number itself where TensorFlow has added one since this version was made."""
+    return _BY_NUMBER.get(number, number)
+
+
+def data_type_of(array: NDArray[Any]) -> DataType:
+    """TensorFlow's dtype for an array; STRING for text, bytes and objects, whose elements are the caller's to check.
+
+    Raises:
+        TypeError: as `from_numpy`.
+    """
+    return DataType.STRING if array.dtype.kind in "OSU" else from_numpy(array.dtype)
 
 
 def from_numpy(dtype: np.dtype) -> DataType:

@@ -15,18 +15,39 @@ if TYPE_CHECKING:
 
     Numbers = NDArray[np.int64]
 
-__all__ = ["find_overlap"]
+__all__ = ["Budget", "find_overlap"]
 
 MOST_WORK = 200_000_000
 """Regions sorted, or pairs of them compared, times their dimensions: a few seconds."""
 
 
-def find_overlap(regions: Sequence[Region]) -> tuple[int, int] | None:
+class Budget:
+    """The work that may be done: for one tensor, or together for those that share it."""
+
+    def __init__(self) -> None:
+        self._left = MOST_WORK
+
+    def spend(self, work: int) -> None:
+        """Take some of it.
+
+        Raises:
+            ValueError: less is left; nothing is taken.
+        """
+        if work > self._left:
+            raise ValueError("the budget is spent")
+        self._left -= work
+
+
+def find_overlap(regions: Sequence[Region], budget: Budget | None = None) -> tuple[int, int] | None:
     """The positions of two regions of one tensor that share elements, or None.
 
+    Args:
+        regions: of one tensor.
+        budget: what it may take, shared with other tensors; one of its own by default.
+
     Raises:
-        ValueError: to tell would take too long. It does not where the regions are those of a grid, or of grids within
-            the cells of one, or are fewer than ten thousand of at most four dimensions.
+        ValueError: to tell would take too long. With a budget of its own it does not where the regions are those of a
+            grid, or of grids within the cells of one, or are fewer than ten thousand of at most four dimensions.
 
     Cost: for regions as cutting along dimensions makes them, sorting them once for every dimension; where no straight
     cut separates them, they are compared pair by pair, all with one in one step. Memory is a few times their numbers.
@@ -36,15 +57,19 @@ def find_overlap(regions: Sequence[Region]) -> tuple[int, int] | None:
     starts, stops = numbers[:, :, 0], numbers.sum(axis=2)
     # An empty region shares nothing, wherever it is.
     groups = [np.flatnonzero((starts < stops).all(axis=1))]
-    work = 0
+    budget = Budget() if budget is None else budget
     while groups:
         group = groups.pop()
         if len(group) < 2:
             continue
         parts = _cut(starts[group], stops[group])
-        work += rank * (len(group) if parts else len(group) ** 2 // 2)
-        if work > MOST_WORK:
-            raise ValueError(f"{len(regions)} slices, so cut that it would take too long to tell whether they overlap")
+        try:
+            budget.spend(rank * (len(group) if parts else len(group) ** 2 // 2))
+        except ValueError as error:
+            raise ValueError(
+                f"{len(regions)} slices, and it would take too long to tell whether they overlap, so are they, or "
+                "others before them, cut"
+            ) from error
         if parts:
             groups += [group[part] for part in parts]
         elif (pair := _compare(starts[group], stops[group])) is not None:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = [
+    "INT64_MAX",
+    "MAX_RANK",
     "Region",
     "TensorSlice",
     "as_index",
@@ -31,8 +33,9 @@ TensorSlice = tuple[tuple[int, int | None], ...]
 Region = tuple[tuple[int, int], ...]
 """A piece of a tensor of known shape: start and length along each dimension."""
 
-_INT64_MAX = 2**63 - 1
-_MAX_RANK = 254
+INT64_MAX = 2**63 - 1
+MAX_RANK = 254
+"""Dimensions that a TensorShape has at most."""
 _NUMBER = re.compile(r"[ \t\n\v\f\r]*([+-]?[0-9]+)[ \t\n\v\f\r]*", re.ASCII)
 
 
@@ -46,7 +49,7 @@ def parse_shape_and_slice(spec: str) -> tuple[tuple[int, ...], TensorSlice]:
     if not dims:
         raise ValueError(f"{spec!r} is no shape and slice: expected dimensions, then a slice, as in '4 4 0,2:-'")
     shape = tuple(_parse_dim(dim, spec) for dim in dims)
-    if len(shape) > _MAX_RANK or prod(shape) > _INT64_MAX:
+    if len(shape) > MAX_RANK or prod(shape) > INT64_MAX:
         raise ValueError(f"the shape in {spec[:80]!r} is larger than any tensor's can be")
     tensor_slice = tuple(_parse_extent(extent, spec) for extent in slice_spec.split(":") if extent)
     try:
@@ -144,4 +147,4 @@ def _parse_int64(text: str) -> int | None:
     if (match := _NUMBER.fullmatch(text)) is None or len(text) > 100:
         return None
     number = int(match[1])
-    return number if -_INT64_MAX - 1 <= number <= _INT64_MAX else None
+    return number if -INT64_MAX - 1 <= number <= INT64_MAX else None

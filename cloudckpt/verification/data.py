@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cloudckpt.checkpoint.parallel import run_side_by_side
+from cloudckpt.checkpoint.parallel import THREADS, run_side_by_side
 from cloudckpt.errors import ObjectChangedError, ObjectNotFoundError, ShortReadError
 from cloudckpt.verification.log import message_about
 from cloudckpt.verification.report import Finding, FindingKind
@@ -23,9 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["DataFile", "read_through"]
 
 READ_BYTES = 8 << 20
-"""What one request asks for at most."""
-THREADS = 4
-"""Requests in flight: what is in memory is as many times `READ_BYTES`."""
+"""What one request asks for at most; `THREADS` times as much is in memory."""
 
 
 @dataclass(slots=True)

@@ -19,8 +19,6 @@ __all__ = ["lay_out", "lost"]
 MAX_PADDING = 4095
 """Bytes between two tensors that alignment to a page explains; TensorFlow pads with zeros, also at the file's end."""
 
-_KNOWN = frozenset(DataType)
-
 
 def lay_out(file: str, file_size: int, claims: Iterable[Claim], log: VerifyLog, *, big_endian: bool) -> list[Extent]:
     """The ranges to read, in order; no two share a byte, all are within the file.
@@ -68,7 +66,7 @@ class _Layout:
 
     def _add(self, claim: Claim) -> None:
         entry = claim.entry
-        if entry.dtype not in _KNOWN:
+        if not isinstance(entry.dtype, DataType):
             self._log.lose([claim.tensor])
             self._log.add(
                 claim.finding(

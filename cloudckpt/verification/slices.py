@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING
 
 from cloudckpt.bundle.slice_keys import decode_slice_key, encode_slice_key
 from cloudckpt.variables.dtypes import python_name
-from cloudckpt.variables.overlap import find_overlap
+from cloudckpt.variables.overlap import Budget, find_overlap
 from cloudckpt.variables.tensor_slice import format_shape_and_slice, region_shape, resolve
 from cloudckpt.verification.log import Claim
 from cloudckpt.verification.report import Finding, FindingKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from cloudckpt.bundle.entry import BundleEntry
     from cloudckpt.bundle.index import BundleIndex
-    from cloudckpt.variables.tensor_slice import TensorSlice
+    from cloudckpt.variables.tensor_slice import Region, TensorSlice
     from cloudckpt.verification.log import VerifyLog
 
-__all__ = ["check_regions", "claims_of", "slice_text"]
+__all__ = ["RegionChecks", "claims_of", "slice_text"]
 
 
 def claims_of(index: BundleIndex, file: str, log: VerifyLog) -> list[Claim]:
@@ -32,33 +32,54 @@ def claims_of(index: BundleIndex, file: str, log: VerifyLog) -> list[Claim]:
         log: takes what is found.
     """
     claims, unlisted = list[Claim](), dict(index.slice_entries)
+    regions = RegionChecks(file, log)
     for name, entry in index.entries.items():
         if entry.is_sliced:
+            regions.check(name, entry.shape, entry.slices)
             claims += _slices_of(name, entry, unlisted, file, log)
         else:
             claims.append(Claim(name, None, entry))
     return claims + _unlisted(unlisted, file, log)
 
 
-def check_regions(name: str, shape: tuple[int, ...], slices: Iterable[TensorSlice], file: str, log: VerifyLog) -> None:
-    """See that the slices of a tensor share no elements, and whether they are all of it."""
-    regions = [resolve(each, shape) for each in slices]
-    try:
-        pair = find_overlap(regions)
-    except ValueError as error:
-        log.add(Finding(FindingKind.SLICES_OVERLAP, f"tensor {name!r}: {error}", file, tensor=name))
-        return
-    if pair is not None:
+class RegionChecks:
+    """Compares the slices of a checkpoint's tensors; what that may take is for all of them together.
+
+    Args:
+        file: the checkpoint's index or pattern, for messages.
+        log: takes what is found.
+    """
+
+    def __init__(self, file: str, log: VerifyLog) -> None:
+        self._file, self._log = file, log
+        self._budget = Budget()
+
+    def check(self, name: str, shape: tuple[int, ...], slices: Iterable[TensorSlice]) -> None:
+        """See that the slices of a tensor share no elements, and whether they are all of it."""
+        regions = [resolve(each, shape) for each in slices]
+        if (found := self._overlap(regions)) is not None:
+            message = f"tensor {name!r}: {found}"
+            self._log.add(Finding(FindingKind.SLICES_OVERLAP, message, self._file, tensor=name))
+            return
+        total, there = prod(shape), sum(prod(region_shape(region)) for region in regions)
+        if there < total:
+            message = (
+                f"tensor {name!r}: its slices are {there} of its {total} elements; the others are not in this "
+                "checkpoint"
+            )
+            kind = FindingKind.TENSOR_PARTIAL
+            self._log.add(Finding(kind, message, self._file, tensor=name, found=there, expected=total))
+
+    def _overlap(self, regions: Sequence[Region]) -> str | None:
+        """What is wrong with slices, in words; None if they share nothing."""
+        try:
+            pair = find_overlap(regions, self._budget)
+        except ValueError as error:
+            return str(error)
+        if pair is None:
+            return None
         one, other = (slice_text(regions[each]) for each in pair)
-        message = f"tensor {name!r}: its slices {one} and {other} share elements"
-        log.add(Finding(FindingKind.SLICES_OVERLAP, message, file, tensor=name))
-        return
-    total, there = prod(shape), sum(prod(region_shape(region)) for region in regions)
-    if there < total:
-        message = (
-            f"tensor {name!r}: its slices are {there} of its {total} elements; the others are not in this checkpoint"
-        )
-        log.add(Finding(FindingKind.TENSOR_PARTIAL, message, file, tensor=name, found=there, expected=total))
+        return f"its slices {one} and {other} share elements"
 
 
 def slice_text(tensor_slice: TensorSlice) -> str:
@@ -70,7 +91,6 @@ def _slices_of(
     name: str, entry: BundleEntry, unlisted: dict[bytes, BundleEntry], file: str, log: VerifyLog
 ) -> list[Claim]:
     """What is stored of a tensor in slices; the entries of those that it lists are taken out of `unlisted`."""
-    check_regions(name, entry.shape, entry.slices, file, log)
     claims = []
     for each in dict.fromkeys(entry.slices):
         stored, text = unlisted.pop(encode_slice_key(name, each), None), slice_text(each)

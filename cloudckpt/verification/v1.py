@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from cloudckpt.bundle.v1_header import V1Tensor
-from cloudckpt.checkpoint.parallel import run_side_by_side
-from cloudckpt.checkpoint.v1_file import open_file
+from cloudckpt.checkpoint.parallel import THREADS, run_side_by_side
+from cloudckpt.checkpoint.v1_file import open_file, open_side_by_side
 from cloudckpt.checkpoint.v1_files import missing_shards
 from cloudckpt.errors import (
     CheckpointDamagedError,
@@ -17,7 +18,7 @@ from cloudckpt.errors import (
 )
 from cloudckpt.verification.log import VerifyLog, message_about
 from cloudckpt.verification.report import Finding, FindingKind, VerifyReport
-from cloudckpt.verification.slices import check_regions
+from cloudckpt.verification.slices import RegionChecks
 from cloudckpt.verification.v1_file import V1FileCheck
 
 if TYPE_CHECKING:
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
     from cloudckpt.storage.store import ObjectInfo
 
 __all__ = ["verify_v1"]
-
-THREADS = 4
-"""Requests in flight."""
 
 
 def verify_v1(pattern: Location, found: Sequence[ObjectInfo]) -> VerifyReport:
@@ -46,17 +44,18 @@ def verify_v1(pattern: Location, found: Sequence[ObjectInfo]) -> VerifyReport:
     log = VerifyLog()
     if (missing := missing_shards(pattern.key, found)) is not None:
         log.add(Finding(FindingKind.FILE_MISSING, missing, pattern.url))
-    files = [file for info in found if (file := _open(pattern, info, log)) is not None]
+    files = open_side_by_side(found, partial(_open, pattern, log))
     checks = [V1FileCheck(file, log) for file in files]
     run_side_by_side((task for check in checks for task in check.tasks()), threads=THREADS)
     bytes_checked = sum(check.report() for check in checks)
     tensors = _unite(pattern.url, files, log)
+    regions = RegionChecks(pattern.url, log)
     for name, tensor in tensors.items():
-        check_regions(name, tensor.shape, tensor.stored, pattern.url, log)
+        regions.check(name, tensor.shape, tensor.stored)
     return log.report(pattern.url, "V1", tensors, bytes_checked)
 
 
-def _open(pattern: Location, info: ObjectInfo, log: VerifyLog) -> V1File | None:
+def _open(pattern: Location, log: VerifyLog, info: ObjectInfo) -> V1File | None:
     url = pattern.store.url(info.key)
     try:
         return open_file(pattern.store, info)

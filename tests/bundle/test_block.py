@@ -84,6 +84,14 @@ def test_a_block_whose_keys_unpack_without_bound_is_refused() -> None:
         decode_block(block)
 
 
+def test_keys_are_measured_by_what_is_stored_of_a_compressed_block() -> None:
+    entries = [(b"k" * 400 + bytes([number]), b"") for number in range(64)]
+    block = build(entries)
+    assert decode_block(block, stored_size=500) == entries
+    with pytest.raises(ValueError, match="more than 64 times"):
+        decode_block(block, stored_size=400)
+
+
 def test_long_keys_that_differ_at_the_end_alone_are_read() -> None:
     entries = [(b"k" * 4000 + bytes([number]), b"") for number in range(64)]
     builder = BlockBuilder(restart_interval=16)

@@ -7,9 +7,9 @@ import pytest
 
 from cloudckpt.bundle.entry import BundleEntry, BundleHeader
 from cloudckpt.bundle.index import decode_index, encode_index
-from cloudckpt.bundle.table_reader import decode_table
 from cloudckpt.checksums import combine, crc32c
 from cloudckpt.variables.dtypes import from_numpy, to_numpy
+from tests.bundle.tables import decode_table
 from tests.bundle.whole_strings import decode_strings, encode_lengths
 from tests.golden.cases import CASES, FIXED_SIZE, read, tensors
 

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from cloudckpt.bundle.block import BlockBuilder
 from cloudckpt.bundle.table import HANDLES_SIZE, MAGIC, SNAPPY, TRAILER, UNCOMPRESSED
-from cloudckpt.bundle.table_reader import TableReader, decode_table
+from cloudckpt.bundle.table_reader import TableReader
 from cloudckpt.bundle.varint import encode_varint
 from cloudckpt.checksums import crc32c, mask
 from cloudckpt.errors import CheckpointDamagedError, ChecksumMismatchError
+from tests.bundle.tables import decode_table
 
 PATH = "bucket/ckpt-1.index"
 EMPTY = BlockBuilder(1).finish()
@@ -156,6 +157,16 @@ def test_the_densest_snappy_block_is_within_the_bound() -> None:
     assert len(block) * 21 < 200_000 + 20
     forgery = Forgery()
     assert decode_table(forgery.finish((b"k", forgery.append(block, SNAPPY))), PATH) == entries
+
+
+def test_keys_of_a_compressed_block_are_bounded_by_the_file() -> None:
+    """A compressed block is as many times smaller, and its keys as many times larger."""
+    entries = [(b"k" * 40_000 + bytes([number]), b"") for number in range(64)]
+    block = block_of(*entries)
+    assert sum(len(key) for key, _ in entries) < 64 * len(block)
+    forgery = Forgery()
+    handle = forgery.append(cramjam.snappy.compress_raw(block).read(), SNAPPY)
+    assert "more than 64 times" in damage(forgery.finish((b"l", handle)))
 
 
 @given(st.binary(max_size=80), st.sampled_from([UNCOMPRESSED, SNAPPY]))

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloudckpt.bundle.table import MAGIC
-from cloudckpt.bundle.table_reader import decode_table
 from cloudckpt.bundle.table_writer import _short_successor, _shortest_separator, encode_table
+from tests.bundle.tables import decode_table
 
 
 @given(st.dictionaries(st.binary(max_size=20), st.binary(max_size=50)))

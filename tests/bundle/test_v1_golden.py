@@ -7,12 +7,13 @@ import gzip
 import pytest
 
 from cloudckpt.bundle.slice_keys import encode_slice_key
-from cloudckpt.bundle.table_reader import TableReader, decode_table
+from cloudckpt.bundle.table_reader import TableReader
 from cloudckpt.bundle.table_writer import encode_table
 from cloudckpt.bundle.v1_header import decode_header, encode_header
 from cloudckpt.bundle.v1_record import decode_record, encode_record
 from cloudckpt.variables.dtypes import DataType, from_numpy
 from cloudckpt.variables.tensor_slice import full_slice
+from tests.bundle.tables import decode_table
 from tests.golden.cases import FOLDER, V1_SAVED_BY_TENSORFLOW, v1_tensors
 
 FILES = {

@@ -35,6 +35,7 @@ from cloudckpt.storage import memory
 from cloudckpt.storage.open import Location, open_location
 from cloudckpt.storage.store import Always
 from cloudckpt.testing.faults import FaultyStore
+from cloudckpt.variables import overlap
 from cloudckpt.variables.dtypes import DataType
 
 if TYPE_CHECKING:
@@ -196,6 +197,29 @@ def test_headers_that_differ_are_refused(folder: Location, header: BundleHeader)
     merge([alone], folder.child("ckpt"))
     found, _ = folder.store.get(index_filename(folder.child("ckpt").key))
     assert decode_index(found, "index").header == header
+
+
+def test_slices_that_overlap_are_refused_before_anything_is_copied(folder: Location) -> None:
+    """Each source is whole, and what they make together could not be read."""
+    overlapping = [PARTS[0], {"w": SlicedTensor((4, 3), {((1, 2), (0, None)): MATRIX[1:3]})}]
+    parts, store = sources(folder, overlapping), operations_of(folder)
+    before = [keys(part) for part in parts]
+    with pytest.raises(InvalidArgumentError, match=r"tensor 'w'.*'4 3 0,2:-' and '4 3 1,2:-', which overlap") as caught:
+        merge([Location(store, part.key) for part in parts], Location(store, folder.child("ckpt").key))
+    assert caught.value.tensor == "w"
+    assert {operation.partition(" ")[0] for operation in store.operations} <= {"get", "list", "stat"}
+    assert [keys(part) for part in parts] == before
+
+
+def test_slices_that_are_too_much_work_to_compare_are_refused(
+    folder: Location, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = sources(folder)
+    before = [keys(part) for part in parts]
+    monkeypatch.setattr(overlap, "MOST_WORK", 1)
+    with pytest.raises(InvalidArgumentError, match=r"tensor 'w'.*2 slices.* too long"):
+        merge(parts, folder.child("ckpt"))
+    assert [keys(part) for part in parts] == before
 
 
 def test_a_destination_among_the_sources_is_refused(folder: Location) -> None:

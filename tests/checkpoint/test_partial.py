@@ -116,6 +116,40 @@ def test_parts_whose_slices_do_not_fit_are_refused_and_deleted(place: Location) 
     assert keys(place) == set()
 
 
+def test_dtypes_that_differ_are_named_as_numpy_does(place: Location) -> None:
+    narrow = SlicedTensor((4, 3), {((1, 1), (0, None)): np.ones((1, 3), np.float32)})
+    partials = in_parts(place, [part(0), {"w": narrow}])
+    with pytest.raises(InvalidArgumentError, match=r"dtype float32 and shape .*, another part.*dtype float64 and"):
+        commit_partials(look(place), partials)
+
+
+def test_parts_whose_slices_overlap_are_refused_and_deleted(place: Location) -> None:
+    wide = SlicedTensor((4, 3), {((0, 2), (0, None)): MATRIX[:2]})
+    save_tensors(place, {"old": np.zeros(1)})
+    before = keys(place)
+    partials = in_parts(place, [part(0), {"w": wide}])
+    with pytest.raises(InvalidArgumentError, match=r"tensor 'w'.*'4 3 0,1:-' and '4 3 0,2:-', which overlap"):
+        commit_partials(look(place), partials)
+    assert keys(place) == before
+
+
+@pytest.mark.parametrize("counts", [[2, 2], [-1, 4], [4]])
+def test_more_names_than_there_are_can_not_be_shared_out(place: Location, counts: list[int]) -> None:
+    names = look(place).choose_names(3)
+    with pytest.raises(InvalidArgumentError, match="3 data files"):
+        names.split(counts)
+
+
+def test_a_part_without_names_writes_nothing(place: Location) -> None:
+    none, _ = look(place).choose_names(1).split([0, 1])
+    with pytest.raises(InvalidArgumentError, match="0 data files"):
+        write_partial(place, part(0), none)
+    with pytest.raises(InvalidArgumentError, match="0 data files"):
+        write_partial(place, {"empty": np.zeros(0)}, none)
+    assert keys(place) == set()
+    assert write_partial(place, {}, none).files == ()
+
+
 @pytest.mark.parametrize("count", [0, 2])
 def test_parts_must_be_of_one_save(place: Location, count: int) -> None:
     partials = [

@@ -67,13 +67,6 @@ def test_a_prefix_has_its_own_files_only() -> None:
         files = list_prefix(prefix)
         assert files.index is not None
         assert [*files.data, files.index.key] == [f"{name}/{key}" for key in own]
-        assert files.in_use
-
-
-@pytest.mark.parametrize("key", ["ckpt.index", "ckpt.data-00000-of-00001"])
-def test_any_of_its_files_makes_a_prefix_used(key: str) -> None:
-    (files,) = sort_by_prefix([info(key)]).values()
-    assert files.in_use
 
 
 def test_a_folder_is_sorted_by_prefix() -> None:

@@ -43,7 +43,7 @@ def place() -> Location:
         (SlicedTensor((4, 3), {TOP: rows(2), ((1, 2), (0, 3)): rows(2)}), "'4 3 0,2:-' and '4 3 1,2:0,3' overlap"),
         (SlicedTensor((4, 3), {TOP: rows(2), ((0, 2), (0, 3)): rows(2)}), "overlap"),
         (SlicedTensor((4, 3), {TOP: rows(2), (ALL, ALL): rows(4)}), "overlap"),
-        (SlicedTensor((4, 3), {TOP: rows(2), BOTTOM: rows(2, np.int32)}), "its slices are of float and int32"),
+        (SlicedTensor((4, 3), {TOP: rows(2), BOTTOM: rows(2, np.int32)}), "its slices are of float32 and int32"),
         (SlicedTensor((4, 3), {((3, 2), ALL): rows(2)}), "is not within dimension 0"),
         (SlicedTensor((4, 3), {((-1, 2), ALL): rows(2)}), "is not within dimension 0"),
         (SlicedTensor((4, 3), {(ALL,): np.zeros(4)}), "a slice of 1 dimensions"),
@@ -111,6 +111,6 @@ def test_slices_overlap_if_and_only_if_they_share_an_element(regions: list[Any])
     tensor = SlicedTensor((4, 3, 2), parts)
     if any(elements[one] & elements[other] for one, other in combinations(regions, 2)):
         with pytest.raises(ValueError, match="overlap"):
-            tensor.check()
+            tensor.check("w")
     else:
-        tensor.check()
+        tensor.check("w")

@@ -17,6 +17,7 @@ from cloudckpt.bundle.entry import BundleEntry
 from cloudckpt.bundle.slice_keys import encode_slice_key
 from cloudckpt.checkpoint import read as reading
 from cloudckpt.checkpoint import targets
+from cloudckpt.checkpoint.commit import save_tensors
 from cloudckpt.checkpoint.opened import StringForm, TensorRequest
 from cloudckpt.checkpoint.reader import open_checkpoint
 from cloudckpt.checksums import crc32c
@@ -337,3 +338,27 @@ def test_a_tensor_that_is_not_there_is_told_before_anything_is_read(square: Loca
     with counted(square) as (place, sizes), pytest.raises(TensorNotFoundError, match="has no tensor 'x'"):
         read(place, ("w",), ("x", ROWS[0]))
     assert sizes == []
+
+
+def test_slices_of_one_tensor_of_strings_read_and_decode_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = np.array([b"%04d" % number for number in range(1000)], object)
+    place = open_location(f"memory://{uuid.uuid4().hex}/ckpt")
+    save_tensors(place, {"w": words})
+    sizes, read = [], type(place.store).read
+
+    def counted(store: Any, key: str, offset: int, into: Any, version: str | None = None) -> None:
+        sizes.append(sum(view.nbytes for view in into))
+        read(store, key, offset, into, version)
+
+    monkeypatch.setattr(type(place.store), "read", counted)
+    arrays = open_checkpoint(place).read([TensorRequest("w", ((number, 1),)) for number in range(1000)])
+    assert np.array_equal(np.concatenate(arrays), words)
+    assert sum(sizes) == 1000 + 4 + 4000
+
+
+def test_a_tensor_of_strings_wanted_twice_is_two_arrays() -> None:
+    place = open_location(f"memory://{uuid.uuid4().hex}/ckpt")
+    save_tensors(place, {"w": np.array([b"a", b"b"], object)})
+    first, second = open_checkpoint(place).read([TensorRequest("w"), TensorRequest("w")])
+    first[0] = b"other"
+    assert second.tolist() == [b"a", b"b"]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING
+from threading import Barrier
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -14,18 +15,22 @@ from cloudckpt.checkpoint import v1_read, v1_reader
 from cloudckpt.checkpoint.opened import StringForm, TensorRequest
 from cloudckpt.checkpoint.reader import open_checkpoint
 from cloudckpt.checkpoint.sliced_tensor import SlicedTensor
+from cloudckpt.checkpoint.v1_file import V1File, open_file
 from cloudckpt.checkpoint.v1_reader import V1Checkpoint, open_v1
 from cloudckpt.errors import InvalidArgumentError, TensorNotFoundError, UnsupportedOperationError
 from cloudckpt.storage.open import open_location
 from cloudckpt.testing import FaultyStore
 from cloudckpt.variables.dtypes import DataType
 from cloudckpt.variables.tensor_slice import resolve
+from cloudckpt.verification import v1 as verification_of_v1
+from cloudckpt.verification.verify import verify
 from tests.checkpoint.v1 import forge, opened, record, saved
 from tests.golden.cases import FOLDER, v1_slices
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from cloudckpt.storage.store import ObjectInfo, Store
     from cloudckpt.variables.tensor_slice import Region, TensorSlice
 
 MATRIX = np.arange(24, dtype=np.int32).reshape(4, 6) - 12
@@ -293,6 +298,26 @@ def operations(path: Path, names: list[str]) -> list[str]:
 def test_a_small_file_takes_a_look_and_two_reads(tmp_path: Path) -> None:
     saved(tmp_path / "ckpt", NUMBERS)
     assert operations(tmp_path / "ckpt", ["m", "w"]) == ["stat", "read", "read"]
+
+
+@pytest.mark.parametrize("use", [opened, verify])
+def test_files_are_opened_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, use: Any) -> None:
+    count, both_under_way = 6, Barrier(2)
+    for shard in range(count):
+        saved(tmp_path / f"ckpt-{shard:05}-of-{count:05}", {f"w{shard}": np.arange(shard)})
+
+    def open_with_another(store: Store, info: ObjectInfo) -> V1File:
+        both_under_way.wait(timeout=30)
+        return open_file(store, info)
+
+    for module in (v1_reader, verification_of_v1):
+        monkeypatch.setattr(module, "open_file", open_with_another)
+    found = use(tmp_path / f"ckpt-?????-of-{count:05}")
+    if use is verify:
+        assert (found.findings, found.tensors_checked) == ((), count)
+    else:
+        assert [file.info.key for file in found.files] == sorted(file.info.key for file in found.files)
+        assert list(found.tensors) == [f"w{shard}" for shard in range(count)]
 
 
 def test_only_the_blocks_that_are_needed_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from cloudckpt import raw_ops
 from cloudckpt.bundle.slice_keys import encode_slice_key
 from cloudckpt.checksums import crc32c
 from cloudckpt.errors import CloudckptError, TensorNotFoundError
+from cloudckpt.variables import overlap
 from cloudckpt.verification.report import FindingKind
 from cloudckpt.verification.verify import verify
 from tests.hostile.forgery import Forgery, elements, entry_proto
@@ -166,6 +167,26 @@ def test_thousands_of_slices(prefix: Path) -> None:
     report = verify(prefix)
     assert report.findings == ()
     assert report.bytes_checked == array.nbytes
+
+
+def test_many_tensors_that_are_badly_cut_take_no_longer_than_one(prefix: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No straight cut separates these slices, so they are compared pair by pair: for one tensor, not for each."""
+    compared = list[int]()
+    pinwheel = [((0, 1), (0, 2)), ((0, 2), (2, 1)), ((2, 1), (1, 2)), ((1, 2), (0, 1))]
+    compare = overlap._compare
+
+    def counted(starts: Any, stops: Any) -> Any:
+        compared.append(len(starts))
+        return compare(starts, stops)
+
+    monkeypatch.setattr(overlap, "_compare", counted)
+    monkeypatch.setattr(overlap, "MOST_WORK", 100)
+    forgery = Forgery()
+    for number in range(20):
+        forgery.listed(f"w{number}", 1, (3, 3), pinwheel)
+    refused = [finding.message for finding in verify(forgery.write(prefix)).findings if "too long" in finding.message]
+    assert compared == [4] * 6
+    assert len(refused) == 20 - len(compared)
 
 
 def in_halves(rank: int) -> tuple[Forgery, dict[str, Any]]:

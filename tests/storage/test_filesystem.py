@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import warnings
 from datetime import UTC, datetime
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 
 import fsspec
 import pytest
@@ -23,6 +26,7 @@ from cloudckpt.errors import (
 )
 from cloudckpt.storage.filesystem import FilesystemStore
 from cloudckpt.storage.filesystem_info import described
+from cloudckpt.storage.open import open_location
 from cloudckpt.storage.store import Always, IfAbsent
 
 pytestmark = pytest.mark.filterwarnings("ignore::cloudckpt.errors.SingleWriterWarning")
@@ -61,6 +65,39 @@ class FaultyFilesystem(LocalFileSystem):
     def rm_file(self, path):
         self.fault("rm_file")
         return super().rm_file(path)
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    """A folder as a web server shows it: a list of names, and files as a whole, whatever range is asked for."""
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def web_page(tmp_path):
+    (tmp_path / "ckpt.index").write_bytes(b"12345")
+    (tmp_path / "folder").mkdir()
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=tmp_path)) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        with open_location(f"http://127.0.0.1:{server.server_port}/ckpt") as place:
+            yield place
+        server.shutdown()
+
+
+def test_a_listing_of_names_only(web_page):
+    (found,) = web_page.store.list(f"{web_page.key}.")
+    assert (found.key, found.size) == (f"{web_page.key}.index", 5)
+    assert found == web_page.store.stat(found.key)
+    assert web_page.store.get(found.key) == (b"12345", found)
+
+
+def test_a_server_that_ignores_ranges(web_page):
+    whole, part = bytearray(5), bytearray(3)
+    web_page.store.read(f"{web_page.key}.index", 0, [memoryview(whole)])
+    assert whole == b"12345"
+    with pytest.raises(UnsupportedOperationError, match="asked for 3 bytes from byte 1 on, it answered with 5"):
+        web_page.store.read(f"{web_page.key}.index", 1, [memoryview(part)])
 
 
 def test_it_warns_once_a_filesystem_and_process(tmp_path, monkeypatch):

@@ -140,6 +140,27 @@ def test_a_server_that_computes_no_checksum_of_copied_parts_is_asked_once():
 
 
 @pytest.mark.parametrize(
+    ("refusals", "error"),
+    [
+        ([failing(400, "ExpiredToken")], PermissionDeniedError),
+        ([failing(400, "InvalidArgument"), ABORTED, STARTED, failing(400, "InvalidArgument")], StorageError),
+    ],
+    ids=["another error", "not about the checksum"],
+)
+def test_another_error_does_not_end_checksums(refusals, error):
+    small = ObjectInfo("source", 7, "etag", 0.0)
+    again = [KNOWN, STARTED, part(1, CHECKSUM), COMPLETED]
+    with (
+        scripted_server(*HONOURED, KNOWN, STARTED, *refusals, ABORTED, *again) as server,
+        s3_store(server) as store,
+    ):
+        with pytest.raises(error):
+            store.copy(small, "key", IfAbsent())
+        store.copy(small, "key", IfAbsent())
+        assert server.seen[-1].headers["x-amz-checksum-crc32c"] == CHECKSUM
+
+
+@pytest.mark.parametrize(
     ("answer", "error", "about"),
     [
         (failing(412, "PreconditionFailed"), ObjectChangedError, "source"),

@@ -255,6 +255,12 @@ def test_reading_many(checkpoint: StoredCheckpoint) -> None:
         checkpoint.read(["bf16", "nothing"])
 
 
+@pytest.mark.parametrize("name", ["scalar", b"scalar"])
+def test_one_name_is_no_list_of_names(checkpoint: StoredCheckpoint, name: Any) -> None:
+    with pytest.raises(TypeError, match=r"pass a list of names: \[b?'scalar'\]"):
+        checkpoint.read(name)
+
+
 def test_going_through_all_in_the_order_of_the_files(
     place: Location, checkpoint: StoredCheckpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -320,6 +326,19 @@ def test_what_nobody_refers_to_is_closed(tmp_path: Path) -> None:
 def test_reprs_show_what_there_is(checkpoint: StoredCheckpoint) -> None:
     assert repr(checkpoint) == f"<StoredCheckpoint {checkpoint.path!r}: 6 tensors>"
     assert repr(checkpoint["matrix"]) == "<StoredTensor 'matrix': float32 [1000, 1000], 4000000 bytes>"
+
+
+def test_the_repr_of_a_tensor_whose_slice_the_index_lacks() -> None:
+    place = open_location(f"memory://{uuid.uuid4().hex}/ckpt")
+    listed = ((0, 2), (0, None)), ((2, 2), (0, None))
+    entries = {"w": BundleEntry(DataType.FLOAT, (4, 3), 0, 0, 0, 0, listed)}
+    index = encode_index(BundleHeader(num_shards=1), entries)
+    for key, content in ((data_filename(place.key, 0, 1), b""), (f"{place.key}.index", index)):
+        place.store.put(key, content, Always(), crc32c=crc32c(content))
+    tensor = open_checkpoint(place.url)["w"]
+    with pytest.raises(ckpt.CheckpointDamagedError):
+        tensor.nbytes  # noqa: B018 - a property that raises
+    assert repr(tensor) == "<StoredTensor 'w': float32 [4, 3], slices missing>"
 
 
 def test_no_credentials_are_shown(minio: Any) -> None:
@@ -468,11 +487,12 @@ def test_what_can_t_be_opened(place: Location, tmp_path: Path) -> None:
 def strange() -> StoredCheckpoint:
     """A checkpoint with a variant, a dtype of the future, and an array."""
     place = open_location(f"memory://{uuid.uuid4().hex}/ckpt")
-    data = b"\1\2\3\4" * 3
+    data = b"\1\2\3\4" * 4
     entries = {
         "array": BundleEntry(DataType.INT32, (1,), 0, 0, 4, crc32c(data[:4])),
         "future": BundleEntry(77, (2,), 0, 4, 4, crc32c(data[4:8])),
-        "variant": BundleEntry(DataType.VARIANT, (), 0, 8, 4, crc32c(data[8:])),
+        "variant": BundleEntry(DataType.VARIANT, (), 0, 8, 4, crc32c(data[8:12])),
+        "variants": BundleEntry(DataType.VARIANT, (2,), 0, 12, 4, crc32c(data[12:])),
     }
     for key, content in (
         (data_filename(place.key, 0, 1), data),
@@ -502,6 +522,15 @@ def test_a_dtype_of_the_future_is_listed_and_not_read(strange: StoredCheckpoint)
         future[...]
     with pytest.raises(ckpt.CheckpointVersionError):
         strange.read()
+
+
+@pytest.mark.parametrize("index", [np.s_[:0], np.s_[:1]])
+@pytest.mark.parametrize("verify", [False, True])
+def test_no_part_of_what_is_no_array_is_read(strange: StoredCheckpoint, index: Any, verify: bool) -> None:
+    with pytest.raises(UnsupportedOperationError, match="variant, which no array can hold"):
+        strange["variants"].read(index, verify=verify)
+    with pytest.raises(ckpt.CheckpointVersionError, match="77"):
+        strange["future"].read(index, verify=verify)
 
 
 def test_all_that_are_arrays_leaves_variants_out(strange: StoredCheckpoint) -> None:

@@ -136,6 +136,23 @@ def test_what_two_parts_have_is_refused_where_tensorflow_does(tf: Any, tmp_path:
     assert files(tmp_path) == {}
 
 
+def test_slices_that_overlap_are_merged_by_tensorflow_into_what_it_can_not_restore(tf: Any, tmp_path: Path) -> None:
+    """Ours refuses them while the parts are still there, each of which can be restored."""
+    middle = {"w": SlicedTensor((4, 6), {((1, 2), (0, None)): MATRIX[1:3]})}
+    parts = [{"w": SlicedTensor((4, 6), {TOP: MATRIX[:2]})}, middle]
+    prefixes = [save(tmp_path / "parts" / str(number), part) for number, part in enumerate(parts)]
+    before = files(tmp_path / "parts")
+    with pytest.raises(InvalidArgumentError, match="'4 6 0,2:-' and '4 6 1,2:-', which overlap"):
+        merge(prefixes, tmp_path / "ckpt")
+    assert files(tmp_path / "parts") == before
+    assert_equal(restore(tf, prefixes[1], "w", "4 6 1,2:-", DataType.FLOAT), MATRIX[1:3])
+    merged = merge_with_tensorflow(tf, prefixes, tmp_path / "ckpt")
+    assert not (tmp_path / "parts").exists()
+    for spec in ("4 6 0,2:-", "4 6 1,2:-", "4 6 0,3:-"):
+        with pytest.raises(tf.errors.InternalError, match=r"[Oo]verlap"):
+            restore(tf, merged, "w", spec, DataType.FLOAT)
+
+
 def run(tf: Any, kind: str, prefixes: list[str], destination: Path, allow_missing: bool = False) -> None:
     if kind == "ours":
         merge(prefixes, destination, allow_missing=allow_missing)

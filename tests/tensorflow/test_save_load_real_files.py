@@ -12,8 +12,8 @@ import pytest
 import cloudckpt as ckpt
 from cloudckpt.bundle.index import decode_index
 from cloudckpt.bundle.table import MAGIC
-from cloudckpt.bundle.table_reader import decode_table
 from cloudckpt.checkpoint.names import needed_data_files
+from tests.bundle.tables import decode_table
 from tests.checkpoint.v1 import saved
 
 

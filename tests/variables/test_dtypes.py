@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cloudckpt.descriptors import message_class
-from cloudckpt.variables.dtypes import DataType, from_numpy, python_name, to_numpy
+from cloudckpt.variables.dtypes import DataType, data_type, data_type_of, from_numpy, python_name, to_numpy
 
 HANDLES = (DataType.RESOURCE, DataType.VARIANT)
 
@@ -43,6 +43,19 @@ def test_numbers_of_the_future_have_a_name_and_no_array() -> None:
 )
 def test_names_in_python(data_type: DataType, name: str) -> None:
     assert python_name(data_type) == name
+
+
+def test_a_number_is_a_dtype_if_it_is_known() -> None:
+    assert isinstance(data_type(3), DataType)
+    assert data_type(3) == DataType.INT32
+    assert not isinstance(data_type(77), DataType)
+    assert data_type(77) == 77
+
+
+@pytest.mark.parametrize("array", [np.array(["a"]), np.array([b"a"]), np.array(["a", b"b"], object)])
+def test_texts_of_every_kind_are_strings(array: np.ndarray) -> None:
+    assert data_type_of(array) is DataType.STRING
+    assert data_type_of(np.zeros(2)) is DataType.DOUBLE
 
 
 @pytest.mark.parametrize(("code", "expected"), [("q", DataType.INT64), ("l", DataType.INT64), ("e", DataType.HALF)])

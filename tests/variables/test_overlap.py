@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloudckpt.variables import overlap
-from cloudckpt.variables.overlap import find_overlap
+from cloudckpt.variables.overlap import Budget, find_overlap
 from cloudckpt.variables.tensor_slice import Region, intersect
 
 regions_of_one_tensor = st.integers(0, 3).flatmap(
@@ -64,6 +64,21 @@ def test_dimensions_count_as_work(monkeypatch: pytest.MonkeyPatch) -> None:
     assert find_overlap(steps) is None
     with pytest.raises(ValueError, match="too long"):
         find_overlap([((0, 1),) * 100 + region for region in steps])
+
+
+def test_a_budget_is_for_all_who_share_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What can't be paid takes nothing of it, so that the next may still be."""
+    monkeypatch.setattr(overlap, "MOST_WORK", 1000)
+    budget = Budget()
+    for _ in range(10):
+        assert find_overlap(grid(50), budget) is None
+    with pytest.raises(ValueError, match="501 slices, and it would take too long"):
+        find_overlap(grid(501), budget)
+    for _ in range(10):
+        assert find_overlap(grid(50), budget) is None
+    with pytest.raises(ValueError, match="2 slices, and it would take too long"):
+        find_overlap(grid(2), budget)
+    assert find_overlap(grid(50)) is None
 
 
 def test_nested_regions_that_no_cut_separates_at_once() -> None:
