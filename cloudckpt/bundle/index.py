@@ -13,6 +13,7 @@ from cloudckpt.bundle.entry_decoding import decode_entries
 from cloudckpt.bundle.table_reader import decode_blocks
 from cloudckpt.bundle.table_writer import encode_table
 from cloudckpt.bundle.tensor_names import decode_names, encode_name
+from cloudckpt.collection import collection_paused
 from cloudckpt.errors import CheckpointDamagedError, StructureError
 
 if TYPE_CHECKING:
@@ -64,12 +65,14 @@ def encode_index(
     return encode_rows(header, rows)
 
 
+@collection_paused()
 def encode_rows(header: BundleHeader, rows: Mapping[bytes, bytes]) -> bytes:
     """The bytes of an `.index` file of entries that are encoded already, by their keys, in whatever order."""
     in_order = ((key, rows[key]) for key in sorted(rows))
     return encode_table(chain([(_HEADER_KEY, header.encode())], in_order))
 
 
+@collection_paused()
 def decode_index(data: Buffer, path: str) -> BundleIndex:
     """Read the bytes of an `.index` file, and check every one of them.
 

@@ -11,6 +11,7 @@ from cloudckpt.checkpoint.gather import Gathering
 from cloudckpt.checkpoint.names import needed_data_files
 from cloudckpt.checkpoint.opened import OpenCheckpoint
 from cloudckpt.checkpoint.prefix import PrefixFiles, list_prefix
+from cloudckpt.collection import collection_paused
 from cloudckpt.errors import CheckpointDamagedError, ObjectNotFoundError
 
 if TYPE_CHECKING:
@@ -79,8 +80,9 @@ class BundleCheckpoint(OpenCheckpoint):
         in flight (32 MiB), and for a piece of strings 4 bytes an element, and its strings if only a part is wanted.
         """
         gathering = Gathering(self)
-        for request in requests:
-            gathering.add(request)
+        with collection_paused():
+            for request in requests:
+                gathering.add(request)
         return gathering.read()
 
     def check_whole(self) -> None:

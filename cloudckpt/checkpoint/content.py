@@ -11,6 +11,7 @@ from cloudckpt.checkpoint.names import tensor_key
 from cloudckpt.checkpoint.sliced_tensor import SlicedTensor
 from cloudckpt.checkpoint.sources import Source, numeric_source
 from cloudckpt.checkpoint.string_source import string_source
+from cloudckpt.collection import collection_paused
 from cloudckpt.errors import StructureError
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class Content:
             self.add(encode_slice_key(name, where), source_of(name, part))
 
 
+@collection_paused()
 def content_of(tensors: Mapping[str, NDArray[Any] | SlicedTensor]) -> Content:
     """What a save of these tensors holds. No array is copied.
 

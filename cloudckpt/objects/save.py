@@ -9,6 +9,7 @@ import numpy as np
 
 from cloudckpt.checkpoint.commit import SavedCheckpoint, save_tensors
 from cloudckpt.checkpoint.prefix import open_prefix
+from cloudckpt.collection import collection_paused
 from cloudckpt.objects.structure import STRUCTURE_TENSOR, encode_structure
 from cloudckpt.objects.tree import flatten
 
@@ -68,6 +69,7 @@ def save_tree(prefix: Location, tree: object, *, unsafe_overwrite: bool = False)
     return save_tensors(prefix, tensors_of(tree), unsafe_overwrite=unsafe_overwrite)
 
 
+@collection_paused()
 def tensors_of(tree: object) -> dict[str, NDArray[Any]]:
     """The tensors that hold a tree, by name, with the one that describes its structure. No array is copied.
 

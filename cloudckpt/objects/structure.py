@@ -15,6 +15,7 @@ import reprlib
 from sys import intern
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from cloudckpt.collection import collection_paused
 from cloudckpt.errors import CheckpointDamagedError, CheckpointVersionError
 from cloudckpt.objects.leaves import is_tag
 
@@ -76,6 +77,7 @@ def _to_json(node: Node) -> str:
     return f'{{"{node.kind}":[{",".join(children)}]}}'
 
 
+@collection_paused()
 def decode_structure(text: bytes, path: str, tensors: Container[str]) -> tuple[Node, dict[str, str]]:
     """The structure that a checkpoint's JSON text says, and the tags of its leaves by tensor name, in order.
 

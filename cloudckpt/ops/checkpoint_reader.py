@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from cloudckpt.bundle.tensor_names import decode_name
 from cloudckpt.checkpoint.prefix import open_prefix
+from cloudckpt.collection import collection_paused
 from cloudckpt.ops.debug_string import debug_string
 from cloudckpt.ops.dtype import DType
 from cloudckpt.stored.source import StoredSource, open_source
@@ -82,6 +83,7 @@ class CheckpointReader:
         """Whether there is a tensor of that name, whole or in slices. No request."""
         return _decoded(tensor_str) in self._source.checkpoint.tensors
 
+    @collection_paused()
     def get_variable_to_shape_map(self) -> dict[str, list[int]]:
         """The shapes of all tensors, by name, in the order of the names. No request."""
         return {name: list(info.shape) for name, info in self._source.checkpoint.tensors.items()}
