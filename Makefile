@@ -42,7 +42,7 @@ format: $(VENV)/installed-dev  ## Format the code, and mend what lint can mend
 docs: $(VENV)/installed-dev  ## Build the documentation into docs/_build/html; a warning is an error
 	$(BIN)/sphinx-build -W --keep-going -E -q -b html docs docs/_build/html
 
-bench: $(VENV)/installed-bench  ## Measure import, save and restore beside others (BENCH_FLAGS="--size-mib 256")
+bench: $(VENV)/installed-bench  ## Measure import, save and restore beside others (BENCH_FLAGS="local many")
 	@scripts/servers.sh "$(CLOUDCKPT_SERVERS)" $(BIN)/python -m benchmarks $(BENCH_FLAGS)
 
 fuzz: $(VENV)/installed-fuzz  ## Feed mutated files to every reader, guided by coverage (FUZZ_SECONDS=600, FUZZ_FLAGS="v1 v2")
