@@ -67,8 +67,8 @@ def find_overlap(regions: Sequence[Region], budget: Budget | None = None) -> tup
             budget.spend(rank * (len(group) if parts else len(group) ** 2 // 2))
         except ValueError as error:
             raise ValueError(
-                f"{len(regions)} slices, and it would take too long to tell whether they overlap, so are they, or "
-                "others before them, cut"
+                f"{len(regions)} slices, so cut that it would take too long to tell whether they overlap, in the time "
+                "that tensors before it have left"
             ) from error
         if parts:
             groups += [group[part] for part in parts]
