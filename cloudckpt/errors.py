@@ -14,6 +14,7 @@
     ├── StateFileError           (OSError)            the `checkpoint` state file can't be read
     ├── CommitError              (OSError)            this save is not the prefix's checkpoint
     │   ├── CommitConflictError                       another writer won: restore before you go on
+    │   ├── CommitTimeoutError   (TimeoutError)       the save took longer than collectors wait: set max_save_time
     │   └── CommitUnknownError                        the answer was lost, and no proof was found: look before you retry
     └── StorageError             (OSError)            the store refused or could not answer
         ├── ObjectNotFoundError  (FileNotFoundError)  no such object, bucket or folder
@@ -24,12 +25,16 @@
         ├── UploadCorruptedError                      the server received other bytes than were sent
         ├── UnsupportedOperationError (NotImplementedError)  the store can't do this safely
         └── TransientStorageError (ConnectionError)   it may go well next time: already retried until the deadline
+            └── StorageTimeoutError (TimeoutError)    the time that the caller set is over
 
     SingleWriterWarning  (UserWarning)                the store can't tell two writers apart
     RecoveryWarning      (UserWarning)                recovery passed over something on its way
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
 
 __all__ = [
     "CheckpointDamagedError",
@@ -40,6 +45,7 @@ __all__ = [
     "CloudckptError",
     "CommitConflictError",
     "CommitError",
+    "CommitTimeoutError",
     "CommitUnknownError",
     "InvalidArgumentError",
     "ObjectChangedError",
@@ -51,11 +57,13 @@ __all__ = [
     "SingleWriterWarning",
     "StateFileError",
     "StorageError",
+    "StorageTimeoutError",
     "StructureError",
     "TensorNotFoundError",
     "TransientStorageError",
     "UnsupportedOperationError",
     "UploadCorruptedError",
+    "Winner",
 ]
 
 
@@ -131,11 +139,33 @@ class CommitError(CloudckptError, OSError):
     """A save did not become the checkpoint of its prefix, or did so unproved."""
 
 
+@dataclass(frozen=True, slots=True)
+class Winner:
+    """The write that a save has lost to, as a look at it afterwards found it."""
+
+    path: str
+    """the file: a checkpoint's `.index`, a V1 file, or the `checkpoint` state file"""
+    version: str
+    """its ETag or generation, or whatever the store tells one write of it from another by"""
+    written: float
+    """when, in seconds since the epoch by the store's clock; 0.0 where the store does not know"""
+    commit_id: str | None
+    """the random id of that write, where the store keeps one"""
+    step: int | None
+    """the newest step that it names, if it is a state file"""
+
+    def __str__(self) -> str:
+        when = f"at {datetime.fromtimestamp(self.written, UTC).isoformat(timespec='seconds')}" if self.written else ""
+        named = "" if self.step is None else f"step {self.step}"
+        return " ".join(filter(None, (named, when, f"(commit id {self.commit_id or 'unknown'})")))
+
+
 class CommitConflictError(CommitError):
     """Another writer committed between this one's look and its own commit; the winner's checkpoint is whole.
 
     Attributes:
         committed: the prefix whose `.index` this save did commit before it lost the state file, or None.
+        winner: the write that it lost to; None if the other writer has not committed yet, or can't be looked at.
     """
 
     def __init__(
@@ -146,13 +176,39 @@ class CommitConflictError(CommitError):
         tensor: str | None = None,
         step: int | None = None,
         committed: str | None = None,
+        winner: Winner | None = None,
     ) -> None:
         super().__init__(message, path=path, tensor=tensor, step=step)
         self.committed = committed
+        self.winner = winner
+
+
+class CommitTimeoutError(CommitError, TimeoutError):
+    """A save would have committed later than its `max_save_time` allows, by the store's clock; its data is discarded.
+
+    A collector takes data that no index names for garbage once it is old enough: a save that came later still could
+    commit an index whose data is gone.
+    """
 
 
 class CommitUnknownError(CommitError):
-    """The answer to the commit was lost, and reading back did not prove who won."""
+    """The answer to the commit was lost, and reading back did not prove who won.
+
+    Attributes:
+        commit_id: the random id of this write: if the object has it, the write has taken effect.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        path: str | None = None,
+        tensor: str | None = None,
+        step: int | None = None,
+        commit_id: str | None = None,
+    ) -> None:
+        super().__init__(message, path=path, tensor=tensor, step=step)
+        self.commit_id = commit_id
 
 
 class StorageError(CloudckptError, OSError):
@@ -208,6 +264,10 @@ class TransientStorageError(StorageError, ConnectionError):
         super().__init__(message, path=path, tensor=tensor, step=step)
         self.retry_after = retry_after
         self.attempts = attempts
+
+
+class StorageTimeoutError(TransientStorageError, TimeoutError):
+    """The time limit that the caller set is over; the message names what went wrong, after `attempts` attempts."""
 
 
 class SingleWriterWarning(UserWarning):

@@ -89,6 +89,7 @@ def main(directory: str) -> None:
             step += 1
             if step % SAVE_EVERY == 0:
                 state["random"] = rng.bit_generator.state
+                report("saving", step=step)
                 manager.save(step, state)
                 report("saved", step=step)
 

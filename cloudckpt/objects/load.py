@@ -14,6 +14,7 @@ from cloudckpt.objects.read import read_leaves, widths_are_credible
 from cloudckpt.objects.structure import STRUCTURE_TENSOR, decode_structure
 from cloudckpt.objects.template import load_like
 from cloudckpt.objects.tree import rebuild
+from cloudckpt.storage.deadline import time_limit
 
 if TYPE_CHECKING:
     import os
@@ -26,7 +27,13 @@ if TYPE_CHECKING:
 __all__ = ["load", "load_tree"]
 
 
-def load(path: str | os.PathLike[str], *, like: object = None, storage_options: Mapping[str, Any] | None = None) -> Any:
+def load(
+    path: str | os.PathLike[str],
+    *,
+    like: object = None,
+    storage_options: Mapping[str, Any] | None = None,
+    timeout: float | None = None,
+) -> Any:
     """Read one checkpoint whole, every byte checked: the tree that was saved, with new NumPy arrays.
 
     A checkpoint that another program wrote (TensorFlow, say) has no tree; it comes back as a flat dict by tensor
@@ -37,6 +44,7 @@ def load(path: str | os.PathLike[str], *, like: object = None, storage_options: 
         like: a tree whose structure and leaf types to return instead; its leaves must be exactly the checkpoint's
             tensors, of the same shapes and dtypes. Its arrays are not written to.
         storage_options: options of the store, as fsspec takes them.
+        timeout: seconds for all of it, retries included; None for no limit.
 
     Raises:
         CheckpointNotFoundError: there is no checkpoint of that name.
@@ -45,12 +53,13 @@ def load(path: str | os.PathLike[str], *, like: object = None, storage_options: 
         CheckpointVersionError: a newer program wrote it in a way that this one does not know.
         StructureError: the checkpoint does not fit `like`; the message names the leaves.
         TypeError: `like` holds something that no checkpoint can hold.
+        StorageTimeoutError: the time was over before.
         StorageError: the store failed.
 
-    Cost: a GET of the index, a LIST, a look at the index again, and a ranged GET for every 8 MiB (or less) of
-    neighbouring tensors, several in flight, read straight into the arrays.
+    Cost: a GET of the index, a LIST, a look at the index again, and a ranged GET for every 32 MiB (or less; 8 on a
+    local disk) of neighbouring tensors, several in flight, read straight into the arrays.
     """
-    with open_prefix(path, storage_options) as prefix:
+    with time_limit(timeout), open_prefix(path, storage_options) as prefix:
         return load_tree(prefix, like=like)
 
 

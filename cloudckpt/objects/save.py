@@ -12,6 +12,7 @@ from cloudckpt.checkpoint.prefix import open_prefix
 from cloudckpt.collection import collection_paused
 from cloudckpt.objects.structure import STRUCTURE_TENSOR, encode_structure
 from cloudckpt.objects.tree import flatten
+from cloudckpt.storage.deadline import time_limit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,6 +30,7 @@ def save(
     *,
     storage_options: Mapping[str, Any] | None = None,
     unsafe_overwrite: bool = False,
+    timeout: float | None = None,
 ) -> str:
     """Write a tree as one checkpoint: when this returns it is whole and durable, and until then nothing is there.
 
@@ -43,6 +45,7 @@ def save(
         storage_options: options of the store, as fsspec takes them (credentials, endpoint, ...); for local paths
             `fsync=False` trades durability for speed.
         unsafe_overwrite: replace an existing checkpoint also on a store that can't tell two writers apart.
+        timeout: seconds for all of it, retries included; None for no limit. Cleaning up after it may take some more.
 
     Returns:
         The path, as given.
@@ -53,13 +56,14 @@ def save(
         CheckpointPathError: the path names a folder or one file of a checkpoint.
         CommitConflictError: another writer saved there meanwhile; its checkpoint is whole, this one was dropped.
         CommitUnknownError: the answer to the commit was lost, and reading back did not prove who won.
+        StorageTimeoutError: the time was over before; the checkpoint that was there is untouched.
         StorageError: the store failed; the checkpoint that was there is untouched.
 
     Cost: one LIST, one request for a small data file or two more than its parts for a large one, one PUT of the
     index; replacing adds a GET and a batch of deletes. C-contiguous arrays are not copied; memory beyond them stays
     under 128 MiB.
     """
-    with open_prefix(path, storage_options) as prefix:
+    with time_limit(timeout), open_prefix(path, storage_options) as prefix:
         save_tree(prefix, tree, unsafe_overwrite=unsafe_overwrite)
     return os.fspath(path)
 

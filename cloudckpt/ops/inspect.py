@@ -26,7 +26,7 @@ __all__ = ["checkpoint_exists", "list_variables", "load_checkpoint", "load_varia
 def load_checkpoint(
     ckpt_dir_or_file: str | os.PathLike[str], *, storage_options: Mapping[str, Any] | None = None
 ) -> CheckpointReader:
-    """A reader of a checkpoint, or of the latest one that a directory's state file names.
+    """A reader of a checkpoint, or of the latest one that a directory's state file names, whole or not.
 
     Args:
         ckpt_dir_or_file: a checkpoint's prefix, a V1 file or pattern of files, or a directory: on any store.
@@ -40,7 +40,7 @@ def load_checkpoint(
         CloudckptError: and what `CheckpointReader` raises.
 
     Cost: that of `CheckpointReader`; a LIST on remote stores, to see whether it is a directory; and for a directory
-    that of `latest_checkpoint`.
+    a GET of its state and a HEAD of the index.
     """
     with ExitStack() as opened:
         place = opened.enter_context(open_location(ckpt_dir_or_file, storage_options))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from typing_extensions import Buffer
 
@@ -20,3 +20,10 @@ def flat_view(buffer: Buffer) -> memoryview:
 def flat_views(buffers: Iterable[Buffer]) -> list[memoryview]:
     """The views of those buffers that hold anything."""
     return [view for buffer in buffers if (view := flat_view(buffer)).nbytes]
+
+
+def fill(into: Sequence[memoryview], data: Buffer) -> None:
+    """Copy bytes into flat buffers, one after the other; there are as many as these hold."""
+    rest = memoryview(data)
+    for view in into:
+        view[:], rest = rest[: view.nbytes], rest[view.nbytes :]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import threading
+import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from fsspec.implementations.memory import MemoryFile
@@ -18,10 +20,10 @@ from cloudckpt.errors import (
     UploadCorruptedError,
 )
 from cloudckpt.storage.buffers import flat_view, flat_views
-from cloudckpt.storage.store import Capabilities, IfAbsent, IfVersion, ObjectInfo, Store, Upload
+from cloudckpt.storage.store import Capabilities, IfAbsent, IfVersion, ObjectInfo, Store, Unfinished, Upload
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from typing_extensions import Buffer
 
@@ -40,10 +42,12 @@ class MemoryStore(Store):
 
     Args:
         filesystem: the `MemoryFileSystem`.
+        clock: seconds since the epoch; for tests.
     """
 
-    def __init__(self, filesystem: Any) -> None:
+    def __init__(self, filesystem: Any, *, clock: Callable[[], float] = time.time) -> None:
         self._filesystem = filesystem
+        self._clock = clock
 
     @property
     def capabilities(self) -> Capabilities:
@@ -55,6 +59,7 @@ class MemoryStore(Store):
             server_side_copy=True,
             upload_checksum=True,
             parallel_upload=True,
+            server_times=True,
         )
 
     def url(self, key: str) -> str:
@@ -79,10 +84,10 @@ class MemoryStore(Store):
             raise ObjectChangedError(f"{url} was replaced: found {found}, expected {version}", path=url)
         return file
 
-    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+    def list(self, prefix: str, *, recursive: bool = False) -> Iterator[ObjectInfo]:
         with _lock:
             keys = [path[1:] for path in self._filesystem.store]
-            found = [key for key in keys if key.startswith(prefix) and "/" not in key[len(prefix) :]]
+            found = [key for key in keys if key.startswith(prefix) and (recursive or "/" not in key[len(prefix) :])]
             objects = [self.stat(key) for key in sorted(found)]
         yield from objects
 
@@ -128,6 +133,7 @@ class MemoryStore(Store):
             file = MemoryFile(self._filesystem, f"/{key}", data)
             file.cloudckpt_commit_id = commit_id
             file.commit()
+            file.modified = datetime.fromtimestamp(self._clock(), UTC)
             return _described(key, file)
 
     def _check(self, key: str, condition: WriteCondition) -> None:
@@ -161,6 +167,13 @@ class MemoryStore(Store):
             if f"/{key}" in self._filesystem.store:
                 self._check(key, IfVersion(version))
                 del self._filesystem.store[f"/{key}"]
+
+    def unfinished(self, prefix: str) -> Iterator[Unfinished]:
+        """None: an upload's bytes are its own until it completes, and are freed with it."""
+        return iter(())
+
+    def time(self) -> float:
+        return self._clock()
 
     def close(self) -> None:
         """Do nothing: the objects stay until the process ends."""

@@ -7,8 +7,9 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from cloudckpt.errors import CheckpointPathError
-from cloudckpt.storage.local import LocalStore
+from cloudckpt.storage.local.store import LocalStore
 from cloudckpt.storage.location import Location
+from cloudckpt.storage.options import OwnOptions
 from cloudckpt.storage.urls import redacted
 
 if TYPE_CHECKING:
@@ -27,13 +28,16 @@ def open_location(path: str | os.PathLike[str], storage_options: Mapping[str, An
 
     Args:
         path: a local path, `file://`, `memory://`, `s3://` (`s3a://`), `gs://` (`gcs://`), or any URL that fsspec
-            knows, chained ones such as `simplecache::s3://bucket/key` included.
+            knows, chained ones such as `simplecache::s3://bucket/key` included, or that an installed distribution
+            brings a store for (`cloudckpt.storage.plugins`).
         storage_options: what fsspec takes for that filesystem, and of our own: `fsync` (local: False trades safety in
             a power cut for speed; the default is True, or False where CLOUDCKPT_FSYNC is 0), `max_retry_seconds`
-            (remote: how long failed requests are tried again, 120 by default).
+            (remote: how long failed requests are tried again, 120 by default), `part_size` (remote: bytes of a large
+            object that are sent at once), `max_concurrency` (requests in flight of one save or load).
 
     Raises:
         CheckpointPathError: the path names no place, or its protocol is unknown.
+        InvalidArgumentError: an option is mistyped, or one of our own can't have that value.
         StorageError: the package for its protocol is not installed, or the filesystem can't be set up.
     """
     text = _checked(os.fspath(path))
@@ -43,7 +47,14 @@ def open_location(path: str | os.PathLike[str], storage_options: Mapping[str, An
         from cloudckpt.storage.open_url import open_url  # noqa: PLC0415
 
         return open_url(text, options)
-    return Location(LocalStore(fsync=options.get("fsync")), os.path.abspath(os.path.expanduser(text)))
+    own = OwnOptions.taken_from(options)
+    if options:
+        from cloudckpt.storage.option_names import require_known_options  # noqa: PLC0415 - as above
+
+        require_known_options(text, "file", options)
+    store = LocalStore(fsync=own.fsync)
+    own.tune(store)
+    return Location(store, os.path.abspath(os.path.expanduser(text)))
 
 
 def _checked(path: str) -> str:
@@ -53,9 +64,9 @@ def _checked(path: str) -> str:
     if not path or "\0" in path:
         raise CheckpointPathError(f"a path must not be empty or hold a null character, got {path!r}")
     if collapsed := _COLLAPSED_URL.match(path):
-        from fsspec import available_protocols  # noqa: PLC0415 - as above
+        from cloudckpt.storage.open_url import is_protocol  # noqa: PLC0415 - as above
 
-        if collapsed[1] in available_protocols():
+        if is_protocol(collapsed[1]):
             raise CheckpointPathError(
                 f"{redacted(path)!r} is a URL that pathlib has shortened to one slash: pass it as a str, "
                 f"{collapsed[1]}://…",

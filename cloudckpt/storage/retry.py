@@ -1,14 +1,14 @@
-"""The one place where failed requests are tried again, and lost answers are settled."""
+"""Failed requests are tried again, and lost answers are settled."""
 
 from __future__ import annotations
 
 import logging
-import random
 import time
 import uuid
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
-
-import tenacity
 
 from cloudckpt.errors import (
     CommitUnknownError,
@@ -17,7 +17,9 @@ from cloudckpt.errors import (
     StorageError,
     TransientStorageError,
 )
-from cloudckpt.storage.store import Always, IfAbsent, IfVersion, ObjectInfo, Store, Upload
+from cloudckpt.storage.attempts import MAX_RETRY_SECONDS, Attempts
+from cloudckpt.storage.deadline import at_least, grace, pause
+from cloudckpt.storage.store import Always, IfAbsent, IfVersion, ObjectInfo, Store, Unfinished, Upload
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -29,13 +31,14 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
 
-MAX_RETRY_SECONDS = 120.0
-FIRST_WAIT = 0.25
-LONGEST_WAIT = 20.0
+SETTLING = 5.0
+"""Seconds for finding out what became of a write, also when the caller's time is over."""
+LOOKS = (0.0, 1.0)
+"""Seconds before each look: where only the waiting was cut off, the server may still be at work on the write."""
 
 
 class RetryingStore(Store):
-    """A store whose transient failures are tried again until a deadline, with jittered exponential back-off.
+    """A store whose transient failures are tried again, as `Attempts` does.
 
     A conditional write whose answer was lost may have taken effect, and then fails its own condition when it is sent
     again. Each write therefore carries a random commit id, and what became of it is read back: the id is there (it
@@ -53,13 +56,13 @@ class RetryingStore(Store):
         store: Store,
         *,
         max_retry_seconds: float = MAX_RETRY_SECONDS,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], None] = pause,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
-        self._max_retry_seconds = max_retry_seconds
+        self.max_concurrency, self.range_size = store.max_concurrency, store.range_size
         self._sleep = sleep
-        self._clock = clock
+        self._attempts = Attempts(max_retry_seconds, sleep=sleep, clock=clock)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -71,8 +74,8 @@ class RetryingStore(Store):
     def stat(self, key: str) -> ObjectInfo:
         return self.attempt(f"stat {self.url(key)}", lambda: self._store.stat(key))
 
-    def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        what, cursor = f"list {self.url(prefix)}", _Cursor(self._store, prefix)
+    def list(self, prefix: str, *, recursive: bool = False) -> Iterator[ObjectInfo]:
+        what, cursor = f"list {self.url(prefix)}", _Cursor(self._store, prefix, recursive)
         while (info := self.attempt(what, cursor.advance)) is not None:
             yield info
 
@@ -117,47 +120,23 @@ class RetryingStore(Store):
         """As `Store`. Its own lost success looks like an object that is gone, which is no error."""
         self.attempt(f"delete {self.url(key)}", lambda: self._store.delete_if_version(key, version))
 
+    def unfinished(self, prefix: str) -> Iterator[Unfinished]:
+        """As `Store`; all pages are asked for before the first is given, as they go on from no key."""
+        for upload in self.attempt(
+            f"list unfinished uploads of {self.url(prefix)}", lambda: [*self._store.unfinished(prefix)]
+        ):
+            what = f"discard an upload of {self.url(upload.key)}"
+            yield replace(upload, discard=partial(self.attempt, what, upload.discard))
+
+    def time(self) -> float:
+        return self._store.time()
+
     def close(self) -> None:
         self._store.close()
 
     def attempt(self, what: str, operation: Callable[[], _Result]) -> _Result:
-        """Do it, again and again while it fails in a way that may pass and the deadline is not over.
-
-        Args:
-            what: the operation and its URL, for the log and the error.
-            operation: what to do; may be done more than once.
-
-        Raises:
-            TransientStorageError: the last failure, with the number of attempts.
-        """
-        began = self._clock()
-        retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(TransientStorageError),
-            wait=_wait,
-            stop=lambda state: self._clock() - began + state.upcoming_sleep > self._max_retry_seconds,
-            sleep=self._sleep,
-            before_sleep=lambda state: _log.warning(
-                "%s failed (attempt %d), trying again in %.1f s: %s",
-                what,
-                state.attempt_number,
-                state.upcoming_sleep,
-                _failure(state),
-            ),
-        )
-        try:
-            return retrying(operation)
-        except tenacity.RetryError as exhausted:
-            error = exhausted.last_attempt.exception()
-            attempts = exhausted.last_attempt.attempt_number
-            raise self._given_up(what, error, attempts, self._clock() - began) from error
-
-    def _given_up(self, what: str, error: BaseException | None, attempts: int, seconds: float) -> TransientStorageError:
-        return TransientStorageError(
-            f"{error} (gave up: {what} failed {attempts} times in {seconds:.0f} s)",
-            path=getattr(error, "path", None),
-            retry_after=getattr(error, "retry_after", None),
-            attempts=attempts,
-        )
+        """Do it, and again as `Attempts.run` does."""
+        return self._attempts.run(what, operation)
 
     def write_on_condition(
         self, key: str, condition: WriteCondition, commit_id: str, write: Callable[[], ObjectInfo]
@@ -181,30 +160,55 @@ class RetryingStore(Store):
         try:
             return self.attempt(f"write {self.url(key)}", write_once)
         except StorageError as error:
+            if not lost and isinstance(error, PreconditionFailedError):
+                return self._sent_twice(key, commit_id, error)
             # Without a lost answer it did not take effect. Without a condition it could be repeated whatever it did,
             # unless the upload was gone, which it is once it has succeeded.
             if not lost or (isinstance(condition, Always) and not isinstance(error, ObjectNotFoundError)):
                 raise
             return self._settled(key, condition, commit_id, error)
 
+    def _sent_twice(self, key: str, commit_id: str, error: PreconditionFailedError) -> ObjectInfo:
+        """The object, if it is this write that its condition failed of: a gateway between may send a PUT again."""
+        found = self._read_back(key, lambda _: True)
+        if found is None or found.commit_id != commit_id:
+            raise error
+        return found
+
     def _settled(self, key: str, condition: WriteCondition, commit_id: str, error: StorageError) -> ObjectInfo:
         """What became of a write whose answer was lost, and that ended with `error`."""
+
+        def is_another(found: ObjectInfo) -> bool:
+            return found.commit_id is not None and _excludes(condition, found)
+
         url = self.url(key)
-        try:
-            found: ObjectInfo | None = self.stat(key)
-        except StorageError as unreadable:
-            _log.warning("%s can't be read back: %s", url, unreadable)
-            found = None
+        found = self._read_back(key, lambda found: found.commit_id == commit_id or is_another(found))
         if found is not None and found.commit_id == commit_id:
             _log.info("%s was written, though the answer was lost", url)
             return found
-        if found is not None and found.commit_id is not None and _excludes(condition, found):
+        if found is not None and is_another(found):
             raise PreconditionFailedError(f"{url} was not written: another writer was first", path=url) from error
         raise CommitUnknownError(
             f"{url}: the answer to its write was lost, and what is there does not tell whether it took effect: "
             f"look before you write again ({error})",
             path=url,
+            commit_id=commit_id,
         ) from error
+
+    def _read_back(self, key: str, is_decisive: Callable[[ObjectInfo], bool]) -> ObjectInfo | None:
+        """What is there; or a little later, where that decides nothing."""
+        found = None
+        try:
+            with at_least(SETTLING):
+                for seconds in LOOKS:
+                    self._sleep(seconds)
+                    with suppress(ObjectNotFoundError):
+                        found = self.stat(key)
+                        if is_decisive(found):
+                            break
+        except StorageError as unreadable:
+            _log.warning("%s can't be read back: %s", self.url(key), unreadable)
+        return found
 
 
 def _excludes(condition: WriteCondition, found: ObjectInfo) -> bool:
@@ -212,28 +216,17 @@ def _excludes(condition: WriteCondition, found: ObjectInfo) -> bool:
     return isinstance(condition, IfAbsent) or (isinstance(condition, IfVersion) and found.version != condition.version)
 
 
-def _wait(state: tenacity.RetryCallState) -> float:
-    """Seconds until the next attempt: random up to a bound that doubles, and never less than the server asked for."""
-    bound = min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** (state.attempt_number - 1))
-    asked = getattr(_failure(state), "retry_after", None) or 0.0
-    return max(float(asked), random.uniform(bound / 2, bound))  # noqa: S311 - jitter is no secret
-
-
-def _failure(state: tenacity.RetryCallState) -> BaseException | None:
-    return None if state.outcome is None else state.outcome.exception()
-
-
 class _Cursor:
     """A listing that begins again after a failure, behind the last key that it gave."""
 
-    def __init__(self, store: Store, prefix: str) -> None:
-        self._store, self._prefix = store, prefix
+    def __init__(self, store: Store, prefix: str, recursive: bool) -> None:
+        self._store, self._prefix, self._recursive = store, prefix, recursive
         self._pages: Iterator[ObjectInfo] | None = None
         self._last: str | None = None
 
     def advance(self) -> ObjectInfo | None:
         """The next object, or None at the end."""
-        pages = self._pages or self._store.list(self._prefix)
+        pages = self._pages or self._store.list(self._prefix, recursive=self._recursive)
         self._pages = None  # a listing that has raised is at its end
         for info in pages:
             if self._last is None or info.key > self._last:
@@ -264,12 +257,16 @@ class _RetryingUpload(Upload):
         self._store.attempt(what, lambda: self._upload.write(offset, buffers, crc32c))
 
     def complete(self, crc32c: int) -> ObjectInfo:
-        info = self._store.write_on_condition(
-            self._key, self._condition, self._commit_id, lambda: self._upload.complete(crc32c)
-        )
+        try:
+            info = self._store.write_on_condition(
+                self._key, self._condition, self._commit_id, lambda: self._upload.complete(crc32c)
+            )
+        finally:
+            self.unproved = self._upload.unproved
         self._completed = True
         return info
 
     def abort(self) -> None:
         if not self._completed:
-            self._upload.abort()
+            with grace():
+                self._upload.abort()

@@ -1,4 +1,4 @@
-"""What a store is: ten operations, and the truth about how much they promise.
+"""What a store is: ten operations on objects, and the truth about how much they promise.
 
 A store is one bucket, one local disk or one fsspec filesystem. Its keys are strings with "/" between folders, without
 a leading "/" on buckets and absolute on local disks. It knows no checkpoint format; the layer above knows no server.
@@ -7,11 +7,11 @@ a leading "/" on buckets and absolute on local disks. It knows no checkpoint for
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from types import TracebackType
 
     from typing_extensions import Buffer
@@ -39,6 +39,8 @@ class Capabilities:
     """The parts of one upload may be written side by side and in any order."""
     local_files: bool = False
     """An object is a file of this machine, `url(key)` its path: whoever reads may open it, and map it into memory."""
+    server_times: bool = False
+    """`modified` and `time()` are by one clock, the store's own, and no writer can set them: an age is a proof."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,23 @@ class ObjectInfo:
     """The id that the writer put beside the object, where the store keeps one and the operation returns it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """An upload that was begun and neither completed nor aborted, or the temporary of one; it is no object."""
+
+    key: str
+    """of the object that it was to be"""
+    began: float
+    """Seconds since the epoch, by the clock of `ObjectInfo.modified`: when it began, or when it last changed; 0.0 where
+    nobody knows."""
+    size: int | None
+    """bytes that are there of it; None where the store does not say"""
+    discard: Callable[[], None] = field(repr=False)
+    """Free it; one that is gone already is no error. It raises as `Store.delete` does. One request."""
+    is_ours: bool = False
+    """Whether nobody but this library can have begun it, whatever its key; any program may begin uploads."""
+
+
 class Upload(ABC):
     """One object on its way: nobody sees it before `complete`.
 
@@ -84,6 +103,9 @@ class Upload(ABC):
 
     part_size: int
     """Bytes of every part but the last; a part's offset is a multiple of it."""
+    unproved: ObjectInfo | None = None
+    """The object, where `complete` made it visible and then failed: nobody knows whether it will stay. Who knows that
+    nothing refers to it may delete it."""
 
     @abstractmethod
     def write(self, offset: int, buffers: Sequence[Buffer], crc32c: int) -> None:
@@ -130,10 +152,16 @@ class Upload(ABC):
 
 
 class Store(ABC):
-    """Where bytes live. Every operation may be called from any thread, and raises `StorageError`s only.
+    """Where bytes live. Every operation may be called from any thread, and raises nothing but a `StorageError`.
 
     Implementations classify their errors (missing, permanent, transient) and don't retry: `RetryingStore` does.
     """
+
+    max_concurrency: int = 4
+    """Requests in flight of one save, load or verification; more than a few only pay where each waits for a server."""
+
+    range_size: int = 32 << 20
+    """Bytes that one of them reads at most: so many that the wait for the first of them matters little."""
 
     @property
     @abstractmethod
@@ -153,12 +181,16 @@ class Store(ABC):
         """
 
     @abstractmethod
-    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+    def list(self, prefix: str, *, recursive: bool = False) -> Iterator[ObjectInfo]:
         """Iterate over the objects whose keys begin with `prefix`, in order of their keys.
 
         Only those of the same folder: keys with a further "/" after the prefix are not listed, nor are the store's own
         unfinished temporaries. A folder that does not exist is empty; a bucket that does not exist raises. One request
-        a thousand keys.
+        a thousand keys; where folders exist, one a folder.
+
+        Args:
+            prefix: how their keys begin.
+            recursive: whether keys with a further "/" are listed, too.
 
         Raises:
             ObjectNotFoundError: the bucket itself does not exist.
@@ -257,6 +289,24 @@ class Store(ABC):
         Raises:
             PreconditionFailedError: it is another version; nothing was deleted.
             UnsupportedOperationError: not `Capabilities.delete_if_version`.
+        """
+
+    @abstractmethod
+    def unfinished(self, prefix: str) -> Iterator[Unfinished]:
+        """Iterate over the uploads that were begun and not completed, of keys that `list(prefix)` would list.
+
+        Those of writers that are at work are among them: only their age tells. A store whose uploads leave nothing
+        behind, or can't be listed, has none.
+
+        Raises:
+            ObjectNotFoundError: the bucket itself does not exist.
+        """
+
+    @abstractmethod
+    def time(self) -> float:
+        """The store's clock at its latest answer, seconds since the epoch: never later than now. No request.
+
+        0.0 before the first answer, and where not `Capabilities.server_times`.
         """
 
     @abstractmethod

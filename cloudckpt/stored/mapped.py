@@ -11,7 +11,7 @@ import numpy as np
 
 from cloudckpt.checkpoint.opened import FIXED_SIZE, MAX_DIMENSIONS
 from cloudckpt.errors import ObjectChangedError, UnsupportedOperationError
-from cloudckpt.storage.local_errors import translated
+from cloudckpt.storage.local.errors import while_reading
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -90,7 +90,7 @@ def require_local_files(prefix: Location) -> None:
 def _map(prefix: Location, info: ObjectInfo) -> mmap.mmap:
     """Map one file, and see that it is the version that was listed."""
     path = prefix.store.url(info.key)
-    with translated(path, reading=True), open(path, "rb", buffering=0) as file:
+    with while_reading(path), open(path, "rb", buffering=0) as file:
         # No version comes back: if the path still leads to this one, it did so when it was opened just now.
         if prefix.store.stat(info.key).version != info.version:
             raise ObjectChangedError(f"{path} was replaced since the checkpoint was opened", path=path)

@@ -3,7 +3,7 @@
 import pytest
 
 # The contract's asserts are to explain themselves in the tests of other projects, too.
-_PARTS = ("copies", "deletes", "lists", "places", "races", "reads", "uploads", "writes")
+_PARTS = ("copies", "deletes", "lists", "places", "races", "reads", "unfinished", "uploads", "writes")
 pytest.register_assert_rewrite(*(f"{__name__}.contract_{part}" for part in _PARTS))
 
 from cloudckpt.testing.contract import StoreContract  # noqa: E402 - after the lines above

@@ -8,12 +8,21 @@ from cloudckpt.testing.contract_lists import ListContract
 from cloudckpt.testing.contract_places import PlaceContract
 from cloudckpt.testing.contract_races import RaceContract
 from cloudckpt.testing.contract_reads import ReadContract
+from cloudckpt.testing.contract_unfinished import UnfinishedContract
 from cloudckpt.testing.contract_uploads import UploadContract
 from cloudckpt.testing.contract_writes import WriteContract
 
 
 class StoreContract(
-    WriteContract, UploadContract, CopyContract, ReadContract, ListContract, DeleteContract, PlaceContract, RaceContract
+    WriteContract,
+    UploadContract,
+    UnfinishedContract,
+    CopyContract,
+    ReadContract,
+    ListContract,
+    DeleteContract,
+    PlaceContract,
+    RaceContract,
 ):
     """Every operation of a `Store`, every condition, and the truth of its `Capabilities`.
 

@@ -26,12 +26,14 @@ class ContractFixtures:
     Attributes:
         has_buckets: whether a key can lie in a bucket that does not exist.
         keeps_commit_ids: whether `stat` returns the commit id of the write.
+        leaves_uploads: whether an upload that is neither completed nor aborted leaves something that can be listed.
         versions_are_digests: whether a version is made of the bytes, so that writing equal bytes brings it back.
         many_keys: how many objects the test of long listings makes; more than a thousand where that is cheap.
     """
 
     has_buckets = False
     keeps_commit_ids = True
+    leaves_uploads = False
     versions_are_digests = False
     many_keys = 1001
 

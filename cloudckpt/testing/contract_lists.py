@@ -42,6 +42,18 @@ class ListContract(ContractFixtures):
         assert keys(store, folder + "below") == []
         assert keys(store, folder + "below/") == [folder + "below/ckpt-1.index"]
 
+    def test_with_the_folders_below(self, store: Store, folder: str) -> None:
+        names = ["below/ckpt-1.index", "checkpoint", "ckpt-1.data-00000-of-00001", "ckpt-1.index", "ckpt-10.index"]
+        assert [info.key for info in store.list(folder, recursive=True)] == [folder + name for name in names]
+        assert [info.key for info in store.list(folder + "bel", recursive=True)] == [folder + names[0]]
+        assert [info.key for info in store.list(folder + "ckpt-10", recursive=True)] == [folder + names[-1]]
+        assert [info.key for info in store.list(folder + "nowhere/", recursive=True)] == []
+
+    def test_an_entry_of_a_folder_below_says_what_stat_says(self, store: Store, folder: str) -> None:
+        [listed] = store.list(folder + "below/ckpt", recursive=True)
+        seen = store.stat(folder + "below/ckpt-1.index")
+        assert (listed.size, listed.version) == (seen.size, seen.version)
+
     def test_an_entry_says_what_stat_says(self, store: Store, folder: str) -> None:
         for listed in store.list(folder):
             seen = store.stat(listed.key)

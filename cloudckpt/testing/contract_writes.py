@@ -15,7 +15,7 @@ from cloudckpt.errors import (
     UploadCorruptedError,
 )
 from cloudckpt.storage.store import IfAbsent, IfVersion
-from cloudckpt.testing.contract_fixtures import ContractFixtures, keys, put
+from cloudckpt.testing.contract_fixtures import ContractFixtures, keys, put, upload_whole
 
 if TYPE_CHECKING:
     from cloudckpt.storage.open import Location
@@ -51,6 +51,18 @@ class WriteContract(ContractFixtures):
         seen = store.stat(key)
         assert (seen.key, seen.size, seen.version) == (written.key, written.size, written.version)
         assert seen.modified == pytest.approx(written.modified, abs=2)
+
+    def test_what_is_said_of_an_object_is_of_the_right_types(self, store: Store, key: str) -> None:
+        """Recovery compares times, and sizes; a store that knows no times says 0.0."""
+        told = [put(store, key, b"hello"), upload_whole(store, f"{key}-2", b"hello")]
+        told += [store.stat(key), store.get(key)[1], *store.list(key), *store.list(key, recursive=True)]
+        assert len(told) == 8
+        for info in told:
+            assert (type(info.key), type(info.version)) == (str, str)
+            assert type(info.size) is int
+            assert type(info.modified) is float
+            assert info.modified >= 0
+            assert isinstance(info.commit_id, str | None)
 
     def test_an_empty_object_is_an_object(self, store: Store, key: str) -> None:
         assert put(store, key, b"").size == 0

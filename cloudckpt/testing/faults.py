@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from cloudckpt.errors import TransientStorageError
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-    from cloudckpt.storage.store import Capabilities, WriteCondition
+    from cloudckpt.storage.store import Capabilities, Unfinished, WriteCondition
 
 Mode = Literal["before", "after", "during"]
 
@@ -26,9 +28,10 @@ class Crash(BaseException):
 class FaultyStore(Store):
     """A store that works as another one until its N-th operation.
 
-    Counted are `stat`, `list`, `get`, `read`, `put`, `create`, each part (`write`), `complete`, `copy`, `delete` and
-    `delete_if_version`; not `url`, `capabilities`, `abort` and `close`. With `forever` the store is dead from then on:
-    nothing reaches the inner one any more, `abort` included, as when the process was killed or the network is gone.
+    Counted are `stat`, `list`, `get`, `read`, `put`, `create`, each part (`write`), `complete`, `copy`, `delete`,
+    `delete_if_version`, `unfinished` and each `discard`; not `url`, `capabilities`, `time`, `abort` and `close`. With
+    `forever` the store is dead from then on: nothing reaches the inner one any more, `abort` included, as when the
+    process was killed or the network is gone.
 
     Args:
         inner: the store that does the work.
@@ -96,16 +99,16 @@ class FaultyStore(Store):
         with self.operation("stat", key):
             return self._inner.stat(key)
 
-    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+    def list(self, prefix: str, *, recursive: bool = False) -> Iterator[ObjectInfo]:
         found: list[ObjectInfo] = []
 
         def half() -> None:
-            whole = [*self._inner.list(prefix)]
+            whole = [*self._inner.list(prefix, recursive=recursive)]
             found.extend(whole[: len(whole) // 2])
 
         try:
             with self.operation("list", prefix, half):
-                found.extend(self._inner.list(prefix))
+                found.extend(self._inner.list(prefix, recursive=recursive))
         except BaseException:
             yield from found
             raise
@@ -147,15 +150,26 @@ class FaultyStore(Store):
 
     def delete(self, keys: Iterable[str]) -> None:
         doomed = [*keys]
-        with self.operation("delete", doomed[0] if doomed else "", lambda: self._delete(doomed[: len(doomed) // 2])):
+        half = doomed[: len(doomed) // 2]
+        with self.operation("delete", doomed[0] if doomed else "", partial(self._inner.delete, half)):
             self._inner.delete(doomed)
-
-    def _delete(self, keys: Iterable[str]) -> None:
-        self._inner.delete(keys)
 
     def delete_if_version(self, key: str, version: str) -> None:
         with self.operation("delete_if_version", key):
             self._inner.delete_if_version(key, version)
+
+    def unfinished(self, prefix: str) -> Iterator[Unfinished]:
+        with self.operation("unfinished", prefix):
+            found = [*self._inner.unfinished(prefix)]
+        for upload in found:
+            yield replace(upload, discard=partial(self._discard, upload))
+
+    def _discard(self, upload: Unfinished) -> None:
+        with self.operation("discard", upload.key):
+            upload.discard()
+
+    def time(self) -> float:
+        return self._inner.time()
 
     def close(self) -> None:
         self._inner.close()

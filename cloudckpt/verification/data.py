@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cloudckpt.checkpoint.parallel import THREADS, run_side_by_side
+from cloudckpt.checkpoint.parallel import run_side_by_side
 from cloudckpt.errors import ObjectChangedError, ObjectNotFoundError, ShortReadError
 from cloudckpt.verification.log import message_about
 from cloudckpt.verification.report import Finding, FindingKind
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["DataFile", "read_through"]
 
 READ_BYTES = 8 << 20
-"""What one request asks for at most; `THREADS` times as much is in memory."""
+"""What one request asks for at most; `Store.max_concurrency` times as much is in memory."""
 
 
 @dataclass(slots=True)
@@ -54,10 +54,10 @@ def read_through(store: Store, files: Sequence[DataFile]) -> None:
     Raises:
         StorageError: the store failed.
 
-    Cost: a ranged GET for every 8 MiB or less, `THREADS` in flight.
+    Cost: a ranged GET for every 8 MiB or less, `Store.max_concurrency` in flight.
     """
     reader = _Reader(store)
-    run_side_by_side((task for file in files for task in reader.tasks(file)), threads=THREADS)
+    run_side_by_side((task for file in files for task in reader.tasks(file)), threads=store.max_concurrency)
 
 
 class _Reader:

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from cloudckpt.bundle.v1_header import V1Tensor
-from cloudckpt.checkpoint.parallel import THREADS, run_side_by_side
+from cloudckpt.checkpoint.parallel import run_side_by_side
 from cloudckpt.checkpoint.v1_file import open_file, open_side_by_side
 from cloudckpt.checkpoint.v1_files import missing_shards
 from cloudckpt.errors import (
@@ -44,9 +44,10 @@ def verify_v1(pattern: Location, found: Sequence[ObjectInfo]) -> VerifyReport:
     log = VerifyLog()
     if (missing := missing_shards(pattern.key, found)) is not None:
         log.add(Finding(FindingKind.FILE_MISSING, missing, pattern.url))
-    files = open_side_by_side(found, partial(_open, pattern, log))
+    threads = pattern.store.max_concurrency
+    files = open_side_by_side(found, partial(_open, pattern, log), threads=threads)
     checks = [V1FileCheck(file, log) for file in files]
-    run_side_by_side((task for check in checks for task in check.tasks()), threads=THREADS)
+    run_side_by_side((task for check in checks for task in check.tasks()), threads=threads)
     bytes_checked = sum(check.report() for check in checks)
     tensors = _unite(pattern.url, files, log)
     regions = RegionChecks(pattern.url, log)

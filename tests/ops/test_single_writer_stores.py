@@ -9,7 +9,7 @@ import pytest
 
 from cloudckpt import raw_ops
 from cloudckpt.errors import UnsupportedOperationError
-from cloudckpt.storage.local import LocalStore
+from cloudckpt.storage.local.store import LocalStore
 from tests.ops.misuses import Ops, floats, merge, save_v1, save_v2
 
 if TYPE_CHECKING:

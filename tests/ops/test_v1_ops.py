@@ -9,7 +9,7 @@ import pytest
 
 from cloudckpt import raw_ops
 from cloudckpt.errors import CheckpointDamagedError, CheckpointNotFoundError, UnsupportedOperationError
-from cloudckpt.storage.local import LocalStore
+from cloudckpt.storage.local.store import LocalStore
 from tests.ops.places import Place
 from tests.ops.test_v2_ops import assert_equal
 

@@ -31,8 +31,16 @@ class Answer:
     """Answer before the body of the request is read, and end the connection."""
     close_after: bool = False
     """End the connection after the answer, without having said so."""
+    raw: bytes | None = None
+    """Send these bytes instead, and end the connection."""
+    trickle: float | None = None
+    """Send the answer byte by byte, with so many seconds between them, until the server stops."""
+    unasked: bool = False
+    """Begin with `100 Continue`, before the body of the request is read."""
 
     def encoded(self) -> bytes:
+        if self.raw is not None:
+            return self.raw
         lengths = {} if "Transfer-Encoding" in self.headers else {"Content-Length": str(len(self.body))}
         lines = [f"HTTP/1.1 {self.status} Scripted"] + [
             f"{name}: {v}" for name, v in {**lengths, **self.headers}.items()
@@ -124,6 +132,8 @@ class ScriptedServer:
         headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:])}
         with self._lock:
             scripted = None if callable(self.script) else self.script.pop(0)
+        if scripted and scripted.unasked:
+            connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
         body = b"" if scripted and scripted.early else stream.read(int(headers.get("content-length", 0)))
         seen = Seen(method, target, headers, body)
         with self._lock:
@@ -134,8 +144,13 @@ class ScriptedServer:
         if answer.drop or answer.hang:
             return False
         encoded = answer.encoded()
+        if answer.trickle is not None:
+            for number in range(len(encoded)):
+                connection.sendall(encoded[number : number + 1])
+                if self._stopping.wait(answer.trickle):
+                    return False
         connection.sendall(encoded[: -len(answer.body)] if method == "HEAD" and answer.body else encoded)
-        return answer.cut is None and not answer.early and not answer.close_after
+        return answer.cut is None and answer.raw is None and not answer.early and not answer.close_after
 
 
 @contextmanager

@@ -8,15 +8,18 @@ import pytest
 from fsspec.implementations.dirfs import DirFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
-from cloudckpt.storage.filesystem import FilesystemStore
-from cloudckpt.storage.local import LocalStore
+from cloudckpt.errors import ObjectNotFoundError
+from cloudckpt.storage.filesystem.store import FilesystemStore
+from cloudckpt.storage.local.store import LocalStore
 from cloudckpt.storage.open import Location, open_location
 from cloudckpt.storage.store import Always, IfAbsent
 from cloudckpt.testing import StoreContract
+from cloudckpt.testing.contract_fixtures import put
 
 
 class TestLocal(StoreContract):
     keeps_commit_ids = False
+    leaves_uploads = True
 
     @pytest.fixture(params=[True, False], ids=["fsync", "no fsync"])
     def location(self, request, tmp_path):
@@ -36,6 +39,7 @@ class TestFilesystem(StoreContract):
     """A filesystem without conditions; its paths are relative, its moves are renames."""
 
     keeps_commit_ids = False
+    leaves_uploads = True
 
     @pytest.fixture
     def location(self, tmp_path):
@@ -48,10 +52,11 @@ class BucketContract(StoreContract):
     """What the servers' suites share: a fresh prefix for each test."""
 
     has_buckets = True
+    options = {"part_size": 5 << 20}  # noqa: RUF012 - the emulators are slow, and keep every byte in memory
 
     @pytest.fixture
     def location(self, server):
-        with open_location(server.fresh_url(), server.storage_options) as location:
+        with open_location(server.fresh_url(), server.storage_options | self.options) as location:
             yield location
 
     @pytest.fixture
@@ -60,8 +65,21 @@ class BucketContract(StoreContract):
         with open_location(url, server.storage_options) as location:
             yield location
 
+    def test_a_bucket_that_is_missing_is_named(self, missing_location):
+        bucket = missing_location.url.removesuffix("run")
+        with pytest.raises(ObjectNotFoundError, match=f"^{bucket}: there is no such bucket; check its name"):
+            list(missing_location.store.list("run/ckpt-1."))
+
+    def test_folders_of_a_console_are_no_objects(self, store, location):
+        for key in (f"{location.key}/", location.child("below/").key, location.child("object").key):
+            put(store, key, b"")
+        for recursive in (False, True):
+            listed = store.list(f"{location.key}/", recursive=recursive)
+            assert [info.key for info in listed] == [location.child("object").key]
+
 
 class S3Contract(BucketContract):
+    leaves_uploads = True
     versions_are_digests = True  # an ETag is
 
 
@@ -72,6 +90,7 @@ class TestMinIO(S3Contract):
 
 
 class TestMoto(S3Contract):
+    options = S3Contract.options | {"max_retry_seconds": 5}  # it answers 500, for ever, where an upload is gone
     takes_any_checksum = pytest.mark.xfail(reason="moto takes any checksum: it never compares it with the bytes")
     completes_anyhow = pytest.mark.xfail(reason="moto ignores If-Match when a multipart upload completes")
 
@@ -80,6 +99,10 @@ class TestMoto(S3Contract):
     @pytest.fixture
     def server(self, moto_s3):
         return moto_s3
+
+    @pytest.mark.xfail(reason="moto says of every upload that it began in 2010")
+    def test_it_began_by_the_store_s_clock(self, store, location):
+        super().test_it_began_by_the_store_s_clock(store, location)
 
     @pytest.mark.parametrize("condition", [pytest.param(Always(), marks=copies_another), IfAbsent()])
     def test_another_version_is_not_copied(self, store, source, key, condition):

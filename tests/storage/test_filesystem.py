@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from datetime import UTC, datetime
 from functools import partial
@@ -9,6 +10,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
 import fsspec
+import numpy as np
 import pytest
 from crc32c import crc32c
 from fsspec.implementations.dirfs import DirFileSystem
@@ -16,6 +18,7 @@ from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
 from cloudckpt.errors import (
+    CommitUnknownError,
     ObjectNotFoundError,
     PermissionDeniedError,
     PreconditionFailedError,
@@ -24,9 +27,11 @@ from cloudckpt.errors import (
     TransientStorageError,
     UnsupportedOperationError,
 )
-from cloudckpt.storage.filesystem import FilesystemStore
-from cloudckpt.storage.filesystem_info import described
+from cloudckpt.storage.filesystem.info import described
+from cloudckpt.storage.filesystem.process import made_again
+from cloudckpt.storage.filesystem.store import FilesystemStore
 from cloudckpt.storage.open import open_location
+from cloudckpt.storage.retry import RetryingStore
 from cloudckpt.storage.store import Always, IfAbsent
 
 pytestmark = pytest.mark.filterwarnings("ignore::cloudckpt.errors.SingleWriterWarning")
@@ -178,6 +183,190 @@ def test_a_move_may_be_tried_again(tmp_path):
         filesystem.faults.clear()
         assert upload.complete(crc32c(b"data")).size == 4
     assert [path.name for path in tmp_path.iterdir()] == ["object"]
+
+
+def copying(**faults):
+    """A filesystem that copies and deletes to move, in this test's own memory."""
+
+    class Copying(MemoryFileSystem):
+        protocol = "copying"
+        cachable = False
+        store = {}  # noqa: RUF012 - as in the base class
+        pseudo_dirs = [""]  # noqa: RUF012
+        calls = []  # noqa: RUF012
+
+        def cp_file(self, path1, path2, **kwargs):
+            self.calls.append("copy")
+            self.fault("before copy")
+            super().cp_file(path1, path2, **kwargs)
+            self.fault("after copy")
+
+        def rm_file(self, path):
+            self.fault("before delete")
+            super().rm_file(path)
+            self.fault("after delete")
+
+        def mv(self, path1, path2, **kwargs):
+            self.cp_file(path1, path2)
+            self.rm_file(path1)
+
+        def fault(self, name):
+            if name in faults:
+                raise faults.pop(name)
+
+    return Copying()
+
+
+MOMENTS = ["before copy", "after copy", "before delete", "after delete"]
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("condition", [Always(), IfAbsent()], ids=["always", "if absent"])
+def test_p8_a_lost_answer_in_the_midst_of_a_move_is_no_failure(moment, condition):
+    filesystem = copying(**{moment: ConnectionResetError()})
+    store = RetryingStore(FilesystemStore(filesystem), sleep=lambda _: pytest.fail("it asked others"))
+    assert put(store, "/run/object", b"data", condition).size == 4
+    assert {name: file.getvalue() for name, file in filesystem.store.items()} == {"/run/object": b"data"}
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_p8_a_lost_answer_to_a_large_one_is_no_failure(moment):
+    filesystem = copying(**{moment: ConnectionResetError()})
+    store = RetryingStore(FilesystemStore(filesystem), sleep=lambda _: None)
+    with store.create("/run/object", 4, IfAbsent()) as upload:
+        upload.write(0, [b"data"], crc32c(b"data"))
+        assert upload.complete(crc32c(b"data")).size == 4
+    assert {name: file.getvalue() for name, file in filesystem.store.items()} == {"/run/object": b"data"}
+
+
+def test_p8_a_write_that_stays_unproved_is_said_to_be():
+    """The answers are lost for as long as it asks, but for those that show another object in its place."""
+    filesystem = copying()
+    filesystem.mv = lambda *_: (_ for _ in ()).throw(ConnectionResetError())
+    store = RetryingStore(FilesystemStore(filesystem), max_retry_seconds=0)
+    with pytest.raises(CommitUnknownError):
+        put(store, "/run/object", b"data", IfAbsent())
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_p1_a_move_that_fails_for_good_leaves_nothing_to_be_seen(moment):
+    """A writer that is told of a failure deletes its data: the index must not be there then."""
+    filesystem = copying(**{moment: PermissionError("no")})
+    with pytest.raises(PermissionDeniedError):
+        put(FilesystemStore(filesystem), "/run/object", b"data", IfAbsent())
+    assert filesystem.store == {}
+
+
+def test_p1_a_move_that_fails_and_can_not_be_taken_back_is_unknown():
+    filesystem = copying(**{"after copy": PermissionError("no")})
+    filesystem.rm_file = lambda _: (_ for _ in ()).throw(PermissionError("read-only since"))
+    store = RetryingStore(FilesystemStore(filesystem), max_retry_seconds=0)
+    with pytest.raises(CommitUnknownError, match="look before you write again"):
+        put(store, "/run/object", b"data", IfAbsent())
+
+
+def test_p1_a_part_of_a_copy_is_not_taken_for_the_whole():
+    filesystem = copying()
+    original = filesystem.cp_file
+
+    def cp_file(path1, path2):
+        original(path1, path2)
+        filesystem.store[path2].truncate(2)
+
+    filesystem.cp_file = cp_file
+    with pytest.raises(StorageError, match="2 of 4 bytes arrived there"):
+        put(FilesystemStore(filesystem), "/run/object", b"data", IfAbsent())
+    assert filesystem.store == {}
+
+
+class RenamingOntoNothing(FaultyFilesystem):
+    """Its server refuses to rename onto a file, as Windows does, or says nothing and does nothing, as HDFS does."""
+
+    says_so = True
+
+    def mv(self, path1, path2, **kwargs):
+        if not self.exists(path2):
+            super().mv(path1, path2, **kwargs)
+        elif self.says_so:
+            raise FileExistsError(path2)
+
+
+@pytest.mark.parametrize("says_so", [True, False])
+def test_a_server_that_renames_onto_nothing_only(tmp_path, says_so):
+    filesystem = RenamingOntoNothing()
+    filesystem.says_so = says_so
+    store = FilesystemStore(filesystem)
+    for data in (b"old", b"new!"):
+        assert put(store, f"{tmp_path}/checkpoint", data).size == len(data)
+    with store.create(f"{tmp_path}/other", 1, IfAbsent()) as upload:
+        upload.write(0, [b"x"], crc32c(b"x"))
+        filesystem.exists = lambda _: True  # another writer's, since it looked
+        with pytest.raises(PreconditionFailedError):
+            upload.complete(crc32c(b"x"))
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"checkpoint": b"new!"}
+
+
+def test_a_server_that_never_renames(tmp_path):
+    filesystem = FaultyFilesystem()
+    filesystem.mv = lambda *_, **__: None
+    with pytest.raises(StorageError, match="did not move"):
+        put(FilesystemStore(filesystem), f"{tmp_path}/object", b"data")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("cache", ["simplecache", "filecache", "blockcache"])
+def test_a_cache_of_files_is_passed_by(cache, tmp_path):
+    """It would give the bytes of an index that was replaced since."""
+    options = {cache: {"cache_storage": str(tmp_path / "cache")}}
+    with open_location(f"{cache}::file://{tmp_path}/run/ckpt", options) as location:
+        for data in (b"old", b"new"):
+            put(location.store, location.key, data)
+            assert location.store.get(location.key)[0] == data
+        (tmp_path / "run" / "ckpt").write_bytes(b"oth")
+        assert location.store.get(location.key)[0] == b"oth"
+        assert location.url == f"{cache}::file://{tmp_path}/run/ckpt"
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_a_checkpoint_is_read_out_of_an_archive(kind, tmp_path):
+    import shutil
+
+    import cloudckpt as ckpt
+
+    ckpt.save(tmp_path / "run" / "ckpt-1", {"w": np.arange(1000)})
+    archive = shutil.make_archive(str(tmp_path / "archive"), kind, tmp_path, "run")
+    url = f"{kind}://run/ckpt-1::file://{archive}"
+    np.testing.assert_array_equal(ckpt.load(url)["w"], np.arange(1000))
+    with pytest.raises(StorageError, match=f"{kind}://run/ckpt-2"):
+        ckpt.save(f"{kind}://run/ckpt-2::file://{archive}", {"w": 1})
+
+
+def test_a_web_server_is_read_only(web_page):
+    with pytest.raises(UnsupportedOperationError, match="http://"):
+        put(web_page.store, web_page.key, b"data", IfAbsent())
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # it has threads: that is the test
+def test_a_forked_child_reads_with_the_store_of_its_parent(web_page):
+    """The loop of an asynchronous filesystem stays behind in the parent."""
+    key = f"{web_page.key}.index"
+    assert web_page.store.get(key)[0] == b"12345"
+    child = os.fork()
+    if child == 0:
+        try:
+            os._exit(0 if web_page.store.get(key)[0] == b"12345" else 1)
+        finally:
+            os._exit(2)
+    assert os.waitpid(child, 0)[1] == 0
+    assert web_page.store.get(key)[0] == b"12345"
+
+
+def test_what_wraps_a_filesystem_is_made_again_with_it(tmp_path):
+    inner = fsspec.filesystem("http")
+    outer = DirFileSystem("folder", fs=inner)
+    again = made_again(outer)
+    assert (type(again), again.path, type(again.fs)) == (DirFileSystem, "folder", type(inner))
+    assert made_again(memory := MemoryFileSystem()) is memory
 
 
 def test_a_part_that_failed_ends_the_upload(tmp_path):

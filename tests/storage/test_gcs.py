@@ -11,16 +11,20 @@ import pytest
 from crc32c import crc32c
 
 from cloudckpt.errors import (
+    InvalidArgumentError,
     ObjectChangedError,
     ObjectNotFoundError,
     PermissionDeniedError,
     PreconditionFailedError,
     ShortReadError,
     StorageError,
+    StorageTimeoutError,
     TransientStorageError,
     UploadCorruptedError,
 )
-from cloudckpt.storage.gcs import GCSStore
+from cloudckpt.storage.deadline import time_limit
+from cloudckpt.storage.gcs.store import GCSStore
+from cloudckpt.storage.gcs.upload import PART_SIZE
 from cloudckpt.storage.store import Always, IfAbsent, IfVersion
 from tests.storage.scripted_server import Answer, scripted_server
 
@@ -37,11 +41,11 @@ class Token:
         headers["authorization"] = f"Bearer {TOKEN}"
 
 
-def gcs_store(server, **options):
+def gcs_store(server, part_size=PART_SIZE, credentials=Token(), **options):  # noqa: B008 - it has no state
     known = {"endpoint_url": server.url, "token": "anon", "project": "project", "skip_instance_cache": True}
     filesystem = fsspec.filesystem("gs", **(known | options))
-    filesystem.credentials.credentials = Token()
-    return GCSStore(f"bucket-{uuid.uuid4().hex[:8]}", filesystem)
+    filesystem.credentials.credentials = credentials
+    return GCSStore(f"bucket-{uuid.uuid4().hex[:8]}", filesystem, part_size=part_size)
 
 
 def resource(key="key", size=4, generation="5", **fields):
@@ -121,27 +125,6 @@ def test_a_put_is_one_request_with_checksum_commit_id_and_condition(condition, g
     assert end == b"--"
 
 
-def test_who_pays_is_named():
-    with scripted_server(resource(), resource()) as server:
-        for payer, project in ((True, "project"), ("another", "another")):
-            with gcs_store(server, requester_pays=payer) as store:
-                store.stat("key")
-            assert server.seen[-1].query["userProject"] == project
-
-
-def test_credentials_that_can_not_be_renewed():
-    class Expired(Token):
-        valid = False
-
-        def refresh(self, request):
-            raise ValueError("the account is gone")
-
-    with scripted_server() as server, gcs_store(server) as store:
-        store._client._filesystem.credentials.credentials = Expired()
-        with pytest.raises(PermissionDeniedError, match=r"the account is gone.*gcloud auth"):
-            store.stat("key")
-
-
 def test_a_listing_goes_by_pages():
     pages = [{"items": [json.loads(resource("p/a").body)], "nextPageToken": "t+"}, {}]
     with (
@@ -206,6 +189,16 @@ def test_all_keys_are_tried_before_a_failure_is_raised():
         assert sorted(seen.path.rpartition("/")[2] for seen in server.seen) == sorted(["a", "gone", *others])
 
 
+def test_deletions_end_with_the_callers_time():
+    with (
+        scripted_server(by=lambda _: Answer(hang=True)) as server,
+        gcs_store(server) as store,
+        time_limit(0.2),
+        pytest.raises(StorageTimeoutError),
+    ):
+        store.delete([f"key-{number}" for number in range(50)])
+
+
 def test_a_version_is_deleted_on_its_condition():
     with scripted_server(Answer(204), failing(404), failing(412)) as server, gcs_store(server) as store:
         store.delete_if_version("key", "17")
@@ -215,10 +208,60 @@ def test_a_version_is_deleted_on_its_condition():
         assert {seen.query["ifGenerationMatch"] for seen in server.seen} == {"17"}
 
 
-def test_an_endpoint_that_is_none():
+def test_folders_of_a_console_are_no_objects():
+    names = ["p/", "p/a", "p/empty/"]
+    page = {"items": [json.loads(resource(name, size=0).body) for name in names], "prefixes": ["p/folder/"]}
+    with scripted_server(Answer(body=json.dumps(page).encode())) as server, gcs_store(server) as store:
+        assert [info.key for info in store.list("p/")] == ["p/a"]
+
+
+@pytest.mark.parametrize("part_size", [0, -(256 << 10), 1, (256 << 10) + 1, 5_000_000])
+def test_a_part_size_that_the_server_does_not_take(part_size):
     with (
         scripted_server() as server,
-        gcs_store(server, endpoint_url="127.0.0.1:4443") as store,
-        pytest.raises(StorageError, match="must be a URL that begins with https://"),
+        pytest.raises(InvalidArgumentError, match=r"multiple of 262144 bytes \(256 KiB\)"),
     ):
-        store.stat("key")
+        gcs_store(server, part_size=part_size)
+
+
+ANY_BUCKET_TAKES = {
+    *("prefix", "delimiter", "fields", "pageToken", "alt", "generation", "uploadType", "name", "ifGenerationMatch"),
+    *("sourceGeneration", "rewriteToken"),
+}
+"""Parameters of object requests that flat and hierarchical buckets, versioned or not, with uniform access, understand;
+access lists, versions and composing are not among them."""
+
+
+def test_nothing_is_asked_that_a_hierarchical_or_uniform_bucket_refuses():
+    def answer(seen):
+        if "rewriteTo" in seen.path:
+            return Answer(body=json.dumps({"resource": json.loads(resource().body), "done": True}).encode())
+        return Answer(204) if seen.method == "DELETE" else resource()
+
+    with scripted_server(by=answer) as server, gcs_store(server) as store:
+        info = put(store, "folder/key", condition=IfVersion("5"))
+        list(store.list("folder/"))
+        list(store.list("folder/", recursive=True))
+        store.get("folder/key")
+        store.copy(info, "folder/copy", IfAbsent())
+        store.delete_if_version("folder/key", "5")
+        store.delete(["folder/key"])
+        assert list(store.unfinished("folder/")) == []
+        assert {name for seen in server.seen for name in seen.query} <= ANY_BUCKET_TAKES
+        assert {seen.query.get("delimiter") for seen in server.seen} == {"/", None}
+        bodies = b"".join(seen.body for seen in server.seen)
+    assert b"acl" not in bodies.lower()
+
+
+def test_the_filesystem_is_asked_nothing_over_grpc():
+    """gcsfs looks at the type of each bucket over gRPC, and waits a minute for an emulator that has none."""
+    from gcsfs.extended_gcsfs import ExtendedGcsFileSystem
+
+    with scripted_server(by=lambda _: resource()) as server:
+        filesystem = ExtendedGcsFileSystem(endpoint_url=server.url, token="anon", skip_instance_cache=True)
+        with GCSStore("bucket", filesystem) as store:
+            store.stat("key")
+            put(store, "key")
+            list(store.list("p/"))
+    assert filesystem._storage_control_client is None
+    assert filesystem._grpc_client is None

@@ -21,7 +21,7 @@ from tests.storage.scripted_server import Answer, scripted_server
 from tests.storage.test_gcs import failing, gcs_store, resource
 
 MIB = 1 << 20
-PART = 16 * MIB
+PART = 2 * MIB
 DATA = memoryview(np.random.default_rng(0).bytes(2 * PART + 5))
 SIZE = len(DATA)
 PARTS = [(offset, DATA[offset : offset + PART]) for offset in range(0, SIZE, PART)]
@@ -57,7 +57,7 @@ def upload_with(request):
         script = Script(*answers)
         context = scripted_server(by=script)
         script.server = context.__enter__()
-        store = gcs_store(script.server)
+        store = gcs_store(script.server, part_size=PART)
         opened.append((context, store, script))
         return store.create("run/key", SIZE, condition, commit_id="mine"), script.server.seen
 
@@ -211,7 +211,7 @@ def test_abort_raises_nothing_and_says_what_stays(upload_with, caplog):
 def test_a_server_that_opens_no_session():
     with (
         scripted_server(Answer()) as server,
-        gcs_store(server) as store,
+        gcs_store(server, part_size=PART) as store,
         pytest.raises(StorageError, match="opened no upload session"),
     ):
         store.create("key", SIZE, Always())

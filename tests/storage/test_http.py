@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-import ipaddress
-import os
-import ssl
+import socket
 import threading
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 from email.message import Message
 from email.utils import format_datetime
@@ -15,9 +14,9 @@ import numpy as np
 import pytest
 
 from cloudckpt.errors import ShortReadError, StorageError, TransientStorageError
-from cloudckpt.storage import http_pool
-from cloudckpt.storage.http import HttpClient, Request, Response, http_date, retry_after, tls_context
-from cloudckpt.storage.http_range import require_filled
+from cloudckpt.storage import per_process
+from cloudckpt.storage.http.client import HttpClient, Request, Response, http_date, retry_after
+from cloudckpt.storage.http.range import require_filled
 from tests.storage.scripted_server import Answer, scripted_server
 
 SUBJECT = "s3://bucket/key"
@@ -176,7 +175,7 @@ def test_many_threads_share_the_client(client):
 def test_a_forked_child_has_connections_of_its_own(client, monkeypatch):
     with scripted_server(Answer(), Answer(body=b"child")) as server:
         get(client, server)
-        monkeypatch.setattr(http_pool.os, "getpid", lambda: -1)
+        monkeypatch.setattr(per_process.os, "getpid", lambda: -1)
         assert get(client, server).body == b"child"
         assert server.connections == 2
 
@@ -184,9 +183,9 @@ def test_a_forked_child_has_connections_of_its_own(client, monkeypatch):
 def test_a_lock_that_was_held_at_the_fork_does_not_stop_the_child(client, monkeypatch):
     with scripted_server(Answer(), Answer(body=b"child")) as server:
         get(client, server)
-        held = client._pool._of_process[os.getpid()].lock
+        held = client._pool._idle.get().lock
         with held:
-            monkeypatch.setattr(http_pool.os, "getpid", lambda: -1)
+            monkeypatch.setattr(per_process.os, "getpid", lambda: -1)
             thread = threading.Thread(target=get, args=[client, server])
             thread.start()
             thread.join(10)
@@ -199,54 +198,11 @@ def test_a_closed_client_keeps_nothing(client):
         client.close()
         assert server.ended.wait(5)
         get(client, server)
-        assert not any(client._pool._of_process[os.getpid()].by_origin.values())
+        assert not any(client._pool._idle.get().by_origin.values())
 
 
 def test_headers_stay_out_of_reprs():
     assert "secret" not in repr(Request("GET", "http://host/key", {"Authorization": "secret"}, SUBJECT))
-
-
-def test_a_server_is_trusted_by_its_certificate(tmp_path):
-    certificate = self_signed(tmp_path / "certificate.pem")
-    server_tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server_tls.load_cert_chain(certificate)
-    with scripted_server(Answer(body=b"yes"), Answer(body=b"yes"), tls=server_tls) as server:
-        for verify in (str(certificate), False):
-            trusting = HttpClient(tls=tls_context(verify))
-            assert get(trusting, server).body == b"yes"
-            trusting.close()
-    assert server.connections == 2
-
-
-def test_an_unknown_certificate_is_no_passing_failure(client, tmp_path):
-    server_tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server_tls.load_cert_chain(self_signed(tmp_path / "certificate.pem"))
-    with scripted_server(tls=server_tls) as server, pytest.raises(StorageError, match="not trusted") as failure:
-        get(client, server)
-    assert not isinstance(failure.value, TransientStorageError)
-
-
-def self_signed(path):
-    """A key and a certificate for 127.0.0.1 that is its own authority."""
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "scripted server")])
-    now = dt.datetime.now(dt.UTC)
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    path.write_bytes(private + certificate.public_bytes(serialization.Encoding.PEM))
-    return path
 
 
 @pytest.mark.parametrize(
@@ -278,6 +234,7 @@ def test_dates():
         (416, "", 0, ShortReadError),
         (206, "bytes 0-9/100", 10, StorageError),
         (206, "", 10, StorageError),
+        (206, "bytes 5-14/100", 9, TransientStorageError),
         (200, "", 10, StorageError),
     ],
 )
@@ -298,3 +255,114 @@ def test_a_password_in_the_endpoint_is_in_no_message(client):
     with pytest.raises(TransientStorageError, match=r"http://127\.0\.0\.1:1") as caught:
         client.request(request)
     assert "a-password-of-mine" not in str(caught.value) + repr(request)
+
+
+def test_chunks_may_be_followed_by_trailers(client):
+    chunked = Answer(200, b"3;x=y\r\nabc\r\n0\r\nX-Sum: 1\r\nX-More: 2\r\n\r\n", {"Transfer-Encoding": "chunked"})
+    out = bytearray(3)
+    with scripted_server(chunked, chunked, Answer()) as server:
+        assert get(client, server).body == b"abc"
+        assert get(client, server, into=[memoryview(out)]).filled == 3
+        get(client, server)
+        assert server.connections == 1
+    assert out == b"abc"
+
+
+@pytest.mark.parametrize("chunked", [b"zz\r\nabc\r\n0\r\n\r\n", b"5\r\nabc", b"3\r\nabc\r\n", b"3\r\nabc", b"3"])
+@pytest.mark.parametrize("into", [(), (memoryview(bytearray(9)),)])
+def test_chunks_that_are_none(client, chunked, into):
+    answer = Answer(206, chunked, {"Transfer-Encoding": "chunked"}, cut=100)
+    with scripted_server(answer) as server, pytest.raises(TransientStorageError):
+        get(client, server, into=into)
+
+
+HEAD = b'HTTP/1.1 200 OK\r\nX-First: 1\r\nContent-Length: 0\r\nETag: "abcdef"\r\n\r\n'
+
+
+@pytest.mark.parametrize("end", range(len(HEAD)))
+def test_half_a_head_is_no_answer(client, end):
+    with scripted_server(Answer(raw=HEAD[:end])) as server, pytest.raises(TransientStorageError):
+        get(client, server)
+
+
+def test_a_whole_head_is_an_answer(client):
+    with scripted_server(Answer(raw=HEAD)) as server:
+        assert get(client, server).headers["ETag"] == '"abcdef"'
+
+
+def test_an_older_server_ends_the_connection_after_each_answer(client):
+    old = Answer(raw=b"HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\nold")
+    with scripted_server(old, old) as server:
+        assert [get(client, server, limit=None).body for _ in range(2)] == [b"old", b"old"]
+        assert server.connections == 2
+
+
+def test_an_object_without_a_length_may_be_half_of_it(client):
+    endless = Answer(raw=b"HTTP/1.0 200 OK\r\n\r\nhalf of")
+    with scripted_server(endless, endless) as server:
+        with pytest.raises(TransientStorageError, match="before the end of the answer"):
+            get(client, server, limit=None)
+        assert get(client, server).body == b"half of"  # a document shows itself whether it is whole
+
+
+def test_a_server_may_ask_for_the_body_though_nobody_waited(client):
+    with scripted_server(Answer(unasked=True), Answer(body=b"kept")) as server:
+        put(client, server, [bytes(3 << 20)])
+        assert len(server.seen[0].body) == 3 << 20
+        assert get(client, server).body == b"kept"
+        assert server.connections == 1
+
+
+def test_a_kept_connection_that_ends_instead_of_answering_a_put_is_replaced(client):
+    with scripted_server(Answer(), Answer(drop=True), Answer(body=b"yes")) as server:
+        get(client, server)
+        assert put(client, server, [b"body"], repeatable=True).body == b"yes"
+        assert server.connections == 2
+
+
+@pytest.mark.parametrize(
+    ("errno", "kind"), [(socket.EAI_AGAIN, TransientStorageError), (socket.EAI_NONAME, StorageError)]
+)
+def test_a_name_that_is_not_found(client, monkeypatch, errno, kind):
+    def unknown(*_, **__):
+        raise socket.gaierror(errno, "not found")
+
+    with scripted_server(Answer()) as server:
+        request = Request("GET", server.url.replace("127.0.0.1", "localhost"), {}, SUBJECT)
+        with monkeypatch.context() as patch:
+            patch.setattr(socket, "getaddrinfo", unknown)
+            with pytest.raises(StorageError) as failure:
+                client.request(request)
+            assert type(failure.value) is kind
+        client.request(request)
+        client.close()
+        monkeypatch.setattr(socket, "getaddrinfo", unknown)
+        with pytest.raises(TransientStorageError):  # it was known before
+            client.request(request)
+
+
+def test_every_address_of_a_name_is_tried(client, monkeypatch):
+    with scripted_server(Answer(body=b"yes")) as server:
+        port = int(server.url.rpartition(":")[2])
+        dead = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 1))
+        alive = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [dead, alive])
+        assert get(client, server).body == b"yes"
+
+
+@pytest.mark.parametrize("value", ["secret\n", "secret\N{SNOWMAN}"])
+def test_a_header_that_can_not_be_written_is_named_and_not_shown(client, value):
+    """A token that was read from a file may end with its line."""
+    with (
+        scripted_server() as server,
+        pytest.raises(StorageError, match="the header 'x-token' can't be sent") as failure,
+    ):
+        client.request(Request("GET", server.url, {"x-token": value}, SUBJECT))
+    assert "secret" not in "".join(traceback.format_exception(failure.value))
+
+
+@pytest.mark.parametrize("place", ["127.0.0.1:90000", "127.0.0.1:http", "[::1", "my host:9000", f"{'a' * 64}.com"])
+def test_an_endpoint_that_is_none(client, place):
+    with pytest.raises(StorageError, match="endpoint") as failure:
+        client.request(Request("GET", f"http://{place}/bucket", {}, SUBJECT))
+    assert not isinstance(failure.value, TransientStorageError)

@@ -11,8 +11,9 @@ import pytest
 from crc32c import crc32c
 
 from cloudckpt.errors import ObjectChangedError, PreconditionFailedError, StorageError
-from cloudckpt.storage import local_hidden, local_io
-from cloudckpt.storage.local import LocalStore
+from cloudckpt.storage.local import hidden as local_hidden
+from cloudckpt.storage.local import io as local_io
+from cloudckpt.storage.local.store import LocalStore
 from cloudckpt.storage.store import Always, IfAbsent, IfVersion, ObjectInfo
 
 DATA = np.random.default_rng(0).bytes(100_000)
@@ -123,7 +124,7 @@ def test_a_source_that_changes_while_it_is_copied(store, source, key, tmp_path, 
         with open(source.key, "r+b") as file:
             file.write(b"in place")
 
-    monkeypatch.setattr("cloudckpt.storage.local_copy.copy_bytes", meddled)
+    monkeypatch.setattr("cloudckpt.storage.local.copy.copy_bytes", meddled)
     with pytest.raises(ObjectChangedError, match="replaced") as failure:
         store.copy(source, key, IfAbsent())
     assert failure.value.path == source.key
@@ -137,11 +138,12 @@ def test_a_failure_leaves_nothing(store, source, key, tmp_path, monkeypatch, ste
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     target = {
-        "create": "cloudckpt.storage.local_hidden.HiddenFile.create",
-        "write": "cloudckpt.storage.local_copy.copy_bytes",
-        "sync": "cloudckpt.storage.local_copy.sync",
-        "publish": "cloudckpt.storage.local_hidden.HiddenFile.publish",
+        "create": "cloudckpt.storage.local.hidden.HiddenFile.create",
+        "write": "cloudckpt.storage.local.copy.copy_bytes",
+        "sync": "os.fsync",
+        "publish": "cloudckpt.storage.local.hidden.HiddenFile.publish",
     }[step]
+    monkeypatch.setattr(os.path, "ismount", str(tmp_path).__eq__)
     monkeypatch.setattr(target, full)
     before = len(os.listdir("/dev/fd"))
     with pytest.raises(StorageError, match="disk is full") as failure:
@@ -194,6 +196,7 @@ def test_file_and_folder_are_flushed(tmp_path, source, monkeypatch, linked):
     if not linked:
         fail_links(monkeypatch, errno.EXDEV)
     synced = []
+    monkeypatch.setattr(os.path, "ismount", str(tmp_path).__eq__)  # what is above is of another disk
     monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.fstat(descriptor).st_ino))
     with LocalStore(fsync=True) as durable, LocalStore(fsync=False) as fast:
         fast.copy(source, f"{tmp_path}/fast", IfAbsent())

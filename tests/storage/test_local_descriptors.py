@@ -3,10 +3,25 @@
 from __future__ import annotations
 
 import os
+import signal
+import traceback
 
 import pytest
 
-from cloudckpt.storage.local_descriptors import DescriptorCache, SharedDescriptor
+from cloudckpt.storage.local.descriptors import DescriptorCache, SharedDescriptor
+
+
+def in_child(act):
+    """Run it in a forked process, which must end well, and soon."""
+    if (child := os.fork()) == 0:
+        signal.alarm(30)
+        try:
+            act()
+        except BaseException:  # noqa: BLE001 - the end of a process, which no exception leaves
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
 
 
 def is_open(descriptor):
@@ -61,3 +76,25 @@ def test_without_a_version_nothing_is_kept(tmp_path):
     with DescriptorCache().borrow(str(tmp_path / "file"), None) as descriptor:
         assert is_open(descriptor)
     assert not is_open(descriptor)
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # other tests' threads
+def test_a_child_reads_while_a_thread_of_its_parent_did(tmp_path):
+    (tmp_path / "file").write_bytes(b"data")
+    cache, key = DescriptorCache(), str(tmp_path / "file")
+
+    def read():
+        for _ in range(2):
+            with cache.borrow(key, "1") as own:
+                assert own != inherited
+                assert os.pread(own, 4, 0) == b"data"
+        cache.forget(key)
+        cache.close()
+        assert is_open(inherited)
+
+    with cache.borrow(key, "1") as inherited, cache._held():  # as by another thread in the moment of the fork
+        in_child(read)
+        assert is_open(inherited)
+    with cache.borrow(key, "1") as again:
+        assert again == inherited
+    cache.close()

@@ -8,8 +8,8 @@ import os
 import pytest
 
 from cloudckpt.errors import ShortReadError
-from cloudckpt.storage import local_io
-from cloudckpt.storage.local_io import copy_bytes, read_into, write_from
+from cloudckpt.storage.local import io as local_io
+from cloudckpt.storage.local.io import copy_bytes, read_into, write_from
 
 
 @pytest.fixture(params=["whole", "three views a call", "seven bytes a call", "the system does half"])

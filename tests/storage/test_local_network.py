@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from crc32c import crc32c
 
-from cloudckpt.storage import local_folder, local_network
-from cloudckpt.storage.local import LocalStore
-from cloudckpt.storage.local_network import LOCK_NAME, is_network_disk
+import cloudckpt as ckpt
+from cloudckpt.errors import CheckpointDamagedError, ObjectChangedError, StorageError
+from cloudckpt.storage.local import folder as local_folder
+from cloudckpt.storage.local import network as local_network
+from cloudckpt.storage.local.network import LOCK_NAME, is_network_disk
+from cloudckpt.storage.local.store import LocalStore
 from cloudckpt.storage.store import Always, IfVersion
 
 MOUNT = "36 35 {major}:{minor} / /mnt rw,noatime shared:1 - {kind} server:/export rw\n"
@@ -82,3 +87,59 @@ def test_another_machine_is_waited_for(mounted, tmp_path):
         with open(tmp_path / "order", "a") as order:
             order.write("ours")
     assert (tmp_path / "order").read_text() == "theirs ours"
+
+
+# Handles that went stale: another machine has replaced or removed the file, or the server was restarted.
+
+
+@pytest.fixture
+def stale(monkeypatch):
+    """Let the first calls of a function of `os` fail, so many; between them another machine may act."""
+
+    def fail(name, times, another_machine=lambda: None):
+        original, left = getattr(os, name), [times]
+
+        def call(*args, **kwargs):
+            if left[0]:
+                left[0] -= 1
+                another_machine()
+                raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+            return original(*args, **kwargs)
+
+        monkeypatch.setattr(os, name, call)
+
+    return fail
+
+
+def test_a_file_that_is_still_there_is_opened_again(stale, tmp_path):
+    ckpt.save(tmp_path / "ckpt", {"w": np.arange(5)})
+    stale("preadv", 1)
+    assert ckpt.load(tmp_path / "ckpt")["w"].tolist() == [0, 1, 2, 3, 4]
+    stale("stat", 1)
+    assert ckpt.load(tmp_path / "ckpt")["w"].tolist() == [0, 1, 2, 3, 4]
+    stale("scandir", 1)
+    assert ckpt.load(tmp_path / "ckpt")["w"].tolist() == [0, 1, 2, 3, 4]
+
+
+def test_p11_a_checkpoint_that_another_machine_replaced_is_read_anew(stale, tmp_path):
+    ckpt.save(tmp_path / "ckpt", {"w": np.arange(5)})
+    stale("preadv", 2, lambda: ckpt.save(tmp_path / "ckpt", {"w": np.arange(3)}))
+    assert ckpt.load(tmp_path / "ckpt")["w"].tolist() == [0, 1, 2]
+
+
+def test_p11_it_is_damage_only_if_the_same_index_comes_back(stale, tmp_path):
+    ckpt.save(tmp_path / "ckpt", {"w": np.arange(5)})
+    stale("preadv", 99)
+    with pytest.raises(CheckpointDamagedError, match="another machine replaced or removed it"):
+        ckpt.load(tmp_path / "ckpt")
+
+
+@pytest.mark.parametrize(("name", "error"), [("scandir", ObjectChangedError), ("stat", ObjectChangedError)])
+def test_p4_a_directory_that_can_not_be_looked_at_is_not_empty(stale, tmp_path, name, error):
+    with ckpt.CheckpointManager(tmp_path / "run") as manager:
+        manager.save(1, {"w": np.arange(5)})
+        stale(name, 99)
+        for recover in (manager.latest_step, manager.restore_latest, manager.all_steps):
+            with pytest.raises(StorageError) as failure:
+                recover()
+            assert isinstance(failure.value, error)

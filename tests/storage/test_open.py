@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
+import traceback
 from pathlib import Path
 
 import fsspec
 import pytest
 from crc32c import crc32c
 
-from cloudckpt.errors import CheckpointPathError, StorageError
-from cloudckpt.storage.filesystem import FilesystemStore
-from cloudckpt.storage.local import LocalStore
+from cloudckpt.errors import CheckpointPathError, InvalidArgumentError, StorageError
+from cloudckpt.storage.filesystem.store import FilesystemStore
+from cloudckpt.storage.local.store import LocalStore
 from cloudckpt.storage.memory import MemoryStore
 from cloudckpt.storage.open import Location, open_location
 from cloudckpt.storage.retry import RetryingStore
@@ -99,7 +101,7 @@ def test_other_filesystems_of_fsspec(tmp_path):
 
 def test_our_own_options_do_not_reach_fsspec(tmp_path):
     location = open_location("dir://x", {"path": str(tmp_path), "target_protocol": "file", "max_retry_seconds": 7})
-    assert location.store._max_retry_seconds == 7.0
+    assert location.store._attempts.max_seconds == 7.0
     assert not open_location(tmp_path, {"fsync": False}).store.capabilities.durable_on_return
     options = {"fsync": False, "max_retry_seconds": 1}
     open_location(tmp_path, options)
@@ -180,3 +182,124 @@ def test_locations_are_values():
 )
 def test_redaction(text, shown):
     assert redacted(text) == shown
+
+
+@pytest.mark.parametrize(
+    "url", ["{}/run", "file://{}/run", "memory://run", "s3://bucket/run", "gs://bucket/run", "dir://run"]
+)
+def test_max_concurrency_is_that_of_the_store(url, tmp_path):
+    options = {"s3": BUCKET_OPTIONS, "gs": {"token": "anon"}, "dir": {"path": "/", "target_protocol": "file"}}
+    own = options.get(url.partition(":")[0], {})
+    with open_location(url.format(tmp_path), {**own, "max_concurrency": 3}) as location:
+        assert location.store.max_concurrency == 3
+    with open_location(url.format(tmp_path), own) as location:
+        store = location.store._store if isinstance(location.store, RetryingStore) else location.store
+        assert location.store.max_concurrency == type(store).max_concurrency
+
+
+@pytest.mark.parametrize(
+    ("url", "options"), [("s3://bucket/run", BUCKET_OPTIONS), ("gs://bucket/run", {"token": "anon"}), ("dir://run", {})]
+)
+def test_part_size_is_that_of_the_uploads(url, options, tmp_path):
+    given = options or {"path": str(tmp_path), "target_protocol": "file"}
+    with open_location(url, {**given, "part_size": 8 << 20}) as location:
+        assert location.store._store._part_size == 8 << 20
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        *(("part_size", value) for value in (0, -1, 1.5, "8 MiB", True)),
+        *(("max_concurrency", value) for value in (0, -1, 2.0, "many", False)),
+        *(("max_retry_seconds", value) for value in (-1, float("nan"), float("inf"), "long", True)),
+    ],
+)
+@pytest.mark.parametrize("path", ["run", "s3://bucket/run", "dir://run"])
+def test_an_option_of_ours_that_makes_no_sense(path, option, value):
+    with pytest.raises(InvalidArgumentError, match=f"storage option {option} must be a .*, got {value!r}"):
+        open_location(path, {option: value})
+
+
+MISTYPED = [
+    ("run", {"fsnc": "HUSH"}, "fsync"),
+    ("file:///run", {"auto_mkdr": "HUSH"}, "auto_mkdir"),
+    ("memory://run", {"max_concurency": "HUSH"}, "max_concurrency"),
+    ("s3://bucket/run", {"secrt": "HUSH"}, "secret"),
+    ("s3a://bucket/run", {"profle": "HUSH"}, "profile"),
+    ("gs://bucket/run", {"tokn": "HUSH"}, "token"),
+    ("gcs://bucket/run", {"part_sise": "HUSH"}, "part_size"),
+    ("abfs://container/run", {"acount_name": "HUSH"}, "account_name"),
+]
+
+
+@pytest.mark.parametrize(("url", "options", "meant"), MISTYPED)
+def test_a_mistyped_option_is_named_and_its_value_is_not(url, options, meant):
+    (name,) = options
+    with pytest.raises(InvalidArgumentError, match=f"there is no storage option '{name}': did you mean '{meant}'") as e:
+        open_location(url, options)
+    assert str(e.value).startswith(f"{url}: ")
+    assert "HUSH" not in str(e.value)
+
+
+def test_an_option_that_is_like_none_is_answered_with_those_that_are_known():
+    with pytest.raises(InvalidArgumentError, match=r"'zzz': known are .*config_kwargs, .*max_retry_seconds"):
+        open_location("s3://bucket/run", {"zzz": 1})
+
+
+@pytest.mark.parametrize(
+    ("url", "options"),
+    [
+        ("s3://bucket/run", {"profile": None, "default_block_size": 5, "use_listings_cache": False}),
+        ("gs://bucket/run", {"token": "anon", "requests_timeout": 5.0, "batch_size": 7}),
+        ("abfs://container/run", {"account_name": "a", "anon": True, "managed_identity_client_id": "id"}),
+        ("memory://run", {"global_store": True, "skip_instance_cache": True}),
+        ("file:///run", {"auto_mkdir": True}),
+        *((url, BUCKET_OPTIONS | {"token": "anon"}) for url in ("/run", "memory://run", "gs://bucket/run")),
+    ],
+)
+def test_options_that_other_libraries_take_are_left_alone(url, options):
+    """So are those of another store: some functions take several paths and one set of options."""
+    with open_location(url, options) as location:
+        assert location.key.endswith("run")
+
+
+@pytest.mark.parametrize(
+    "options", [{"client_kwargs": {"regoin_name": "HUSH"}}, {"config_kwargs": {"conect_timeout": "HUSH"}}]
+)
+def test_what_is_mistyped_inside_an_option_is_told(options):
+    (name,) = next(iter(options.values()))
+    with (
+        open_location("s3://bucket/run", BUCKET_OPTIONS | options) as location,
+        pytest.raises(StorageError, match=rf"^s3://bucket/.*{name}.*check storage_options") as failure,
+    ):
+        location.store.stat(location.key)
+    assert "HUSH" not in str(failure.value)
+
+
+def test_a_token_that_another_library_writes_into_its_error_is_not_shown(monkeypatch):
+    """gcsfs asks about a token by its value, in a query."""
+
+    secret = "HUSH"  # lines of this file are shown by a traceback, values are not
+
+    def refused(*_, **__):
+        raise ConnectionError(f"Max retries exceeded with url: /tokeninfo?access_token={secret} (Caused by nothing)")
+
+    monkeypatch.setattr("google.auth.transport.requests.Request.__call__", refused)
+    monkeypatch.setattr("requests.get", refused)
+    with pytest.raises(StorageError, match=r"/tokeninfo\?… ") as failure:
+        open_location("gs://bucket/run", {"token": secret})
+    assert not re.search(rf"={secret}\b", "".join(traceback.format_exception(failure.value)))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "az://user:HUSH@container/run",
+        "abfss://container:HUSH@account.dfs.core.windows.net/run",
+        "abfs://container/run?sv=1&sig=HUSH",
+    ],
+)
+def test_credentials_in_a_url_of_azure_are_refused_and_not_shown(url):
+    with pytest.raises(CheckpointPathError, match="account_key") as failure:
+        open_location(url, {"account_name": "account", "account_key": "AAAA"})
+    assert "HUSH" not in str(failure.value)

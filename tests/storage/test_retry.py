@@ -15,11 +15,13 @@ from cloudckpt.errors import (
     PermissionDeniedError,
     PreconditionFailedError,
     StorageError,
+    StorageTimeoutError,
     TransientStorageError,
     UploadCorruptedError,
 )
+from cloudckpt.storage.attempts import FIRST_WAIT, LONGEST_WAIT
 from cloudckpt.storage.memory import MemoryStore
-from cloudckpt.storage.retry import FIRST_WAIT, LONGEST_WAIT, RetryingStore
+from cloudckpt.storage.retry import RetryingStore
 from cloudckpt.storage.store import Always, IfAbsent, IfVersion, Upload
 
 ALWAYS = Always()
@@ -77,8 +79,8 @@ class ScriptedStore(MemoryStore):
         parent = super()
         return self.run("delete_if_version", lambda: parent.delete_if_version(key, version))
 
-    def list(self, prefix):
-        for number, info in enumerate(super().list(prefix)):
+    def list(self, prefix, **options):
+        for number, info in enumerate(super().list(prefix, **options)):
             self.run(f"list {number}", lambda: None)
             yield info
 
@@ -167,7 +169,7 @@ def test_a_permanent_failure_is_not(store, inner, clock, key):
 def test_waits_grow_to_a_bound_with_jitter(store, inner, clock, key):
     inner.script = {"get": [refused() for _ in range(9)]}
     put(store, key, b"data")
-    store._max_retry_seconds = 1e9
+    store._attempts.max_seconds = 1e9
     store.get(key)
     bounds = [min(LONGEST_WAIT, FIRST_WAIT * 2**n) for n in range(9)]
     assert all(bound / 2 <= wait <= bound for wait, bound in zip(clock.waits, bounds, strict=True))
@@ -175,9 +177,9 @@ def test_waits_grow_to_a_bound_with_jitter(store, inner, clock, key):
 
 def test_the_server_may_ask_for_a_longer_wait(store, inner, clock, key):
     put(store, key, b"data")
-    inner.script = {"get": [refused(retry_after=30.0)]}
+    inner.script = {"get": [refused(retry_after=12.0)]}
     store.get(key)
-    assert clock.waits == [30.0]
+    assert clock.waits == [12.0]
 
 
 def test_it_gives_up_at_the_deadline(store, inner, clock, key):
@@ -194,11 +196,21 @@ def test_it_gives_up_at_the_deadline(store, inner, clock, key):
     assert isinstance(failure.value.__cause__, TransientStorageError)
 
 
-def test_it_gives_up_at_once_when_the_server_asks_for_more_time_than_there_is(store, inner, clock, key):
-    inner.script = {"get": [refused(retry_after=500.0)]}
+@pytest.mark.parametrize("asked", [120.0, 3600.0])
+def test_a_server_that_asks_for_too_long_a_wait_is_asked_again_in_time(store, inner, clock, key, asked):
+    """A server that is starting asks for two minutes, and is there in two seconds."""
+    put(store, key, b"data")
+    inner.script = {"get": [refused(retry_after=asked)] * 4}
+    assert store.get(key)[0] == b"data"
+    assert clock.waits == [LONGEST_WAIT] * 4
+
+
+def test_a_server_that_asks_for_too_long_a_wait_is_given_up_in_the_end(store, inner, clock, key):
+    inner.script = {"get": [refused(retry_after=3600.0)] * 99}
     with pytest.raises(TransientStorageError) as failure:
         store.get(key)
-    assert (clock.waits, failure.value.retry_after) == ([], 500.0)
+    assert clock.now <= 1100.0
+    assert (failure.value.attempts > 4, failure.value.retry_after) == (True, 3600.0)
 
 
 def test_a_slow_operation_uses_up_the_deadline(store, inner, clock, key):
@@ -215,7 +227,7 @@ def test_a_slow_operation_uses_up_the_deadline(store, inner, clock, key):
 def test_each_retry_is_logged(store, inner, key, caplog):
     put(store, key, b"data")
     inner.script = {"get": [refused(), refused()]}
-    with caplog.at_level(logging.WARNING, logger="cloudckpt.storage.retry"):
+    with caplog.at_level(logging.WARNING, logger="cloudckpt.storage.attempts"):
         store.get(key)
     assert len(caplog.records) == 2
     assert f"get memory://{key} failed (attempt 2)" in caplog.text
@@ -340,6 +352,41 @@ def test_a_lost_success_is_recognised(store, inner, key, write, condition):
     assert store.get(key)[0] == b"mine"
 
 
+@pytest.mark.parametrize("condition", [IfAbsent(), IfVersion("old")])
+def test_a_write_that_takes_effect_after_its_answer_was_given_up(store, inner, clock, key, condition):
+    """A time limit or Ctrl-C cuts off the waiting, and not the server's work."""
+    late = []
+    if isinstance(condition, IfVersion):
+        condition = IfVersion(put(store, key, b"old").version)
+    parent = inner.put
+
+    def slow(*arguments, **options):
+        late.append(lambda: parent(*arguments, **options))
+        raise StorageTimeoutError("it was interrupted")
+
+    def sleep(seconds):
+        if seconds:
+            late.pop()()
+
+    inner.put = slow
+    info = RetryingStore(inner, max_retry_seconds=0.0, sleep=sleep).put(key, b"new", condition, crc32c=crc32c(b"new"))
+    assert (inner.stat(key).version, inner.get(key)[0]) == (info.version, b"new")
+
+
+def test_what_stays_unproved_is_told(store, inner, key):
+    class Unproved(ScriptedUpload):
+        def complete(self, crc32c):
+            self.unproved = super().complete(crc32c)
+            raise StorageError("the disk failed after it was in place")
+
+    made = inner.create
+    inner.create = lambda *arguments, **options: Unproved(inner, made(*arguments, **options).upload)
+    with pytest.raises(StorageError, match="the disk failed"), store.create(key, 4, ALWAYS) as parts:
+        parts.write(0, [b"data"], crc32c(b"data"))
+        parts.complete(crc32c(b"data"))
+    assert parts.unproved.version == inner.stat(key).version
+
+
 def test_a_recognised_upload_is_not_aborted(store, inner, key):
     inner.script = {"complete": [LostAnswerError("reset")]}
     upload(store, key, b"mine", IfAbsent())
@@ -377,11 +424,27 @@ def test_another_writer_is_recognised(store, inner, key, condition):
     assert store.get(key)[0] == b"theirs"
 
 
-def test_a_plain_refusal_needs_no_look(store, key, inner, monkeypatch):
+def test_a_plain_refusal_is_another_writers(store, key):
     put(store, key, b"theirs")
-    monkeypatch.setattr(RetryingStore, "stat", lambda *_: pytest.fail("looked"))
     with pytest.raises(PreconditionFailedError):
         put(store, key, b"mine", IfAbsent())
+    assert store.get(key)[0] == b"theirs"
+
+
+@pytest.mark.parametrize("demanded", ["absent", "version"])
+def test_a_write_that_a_gateway_sent_twice_is_no_conflict(store, key, inner, demanded):
+    """The second arrival fails of the first, and its answer is the only one that comes."""
+    condition = IfAbsent() if demanded == "absent" else IfVersion(put(store, key, b"old").version)
+    run = inner.run
+
+    def twice(name, operation):
+        if name == "put":
+            operation()
+        return run(name, operation)
+
+    inner.run = twice
+    written = put(store, key, b"mine", condition)
+    assert store.get(key) == (b"mine", written)
 
 
 def test_unknown_when_the_object_was_never_seen(store, inner, key):

@@ -13,8 +13,10 @@ from botocore.exceptions import (
 )
 
 from cloudckpt.errors import PermissionDeniedError, StorageError, TransientStorageError
-from cloudckpt.storage import s3_access
-from cloudckpt.storage.s3_access import Credentials, access_error, resolve
+from cloudckpt.storage.s3 import access as s3_access
+from cloudckpt.storage.s3 import credentials as s3_credentials
+from cloudckpt.storage.s3.access import region_of, resolve
+from cloudckpt.storage.s3.credentials import Credentials, access_error
 
 EU = {"client_kwargs": {"region_name": "eu-west-1"}}
 
@@ -37,6 +39,24 @@ def resolved(bucket="bucket", **options):
             {"endpoint_url": "https://s3.example.com", "config_kwargs": {"s3": {"addressing_style": "virtual"}}},
             "https://bucket.s3.example.com",
             "us-east-1",
+        ),
+        (
+            "bucket",
+            {**EU, "config_kwargs": {"s3": {"use_dualstack_endpoint": True}}},
+            "https://bucket.s3.dualstack.eu-west-1.amazonaws.com",
+            "eu-west-1",
+        ),
+        (
+            "bucket",
+            {**EU, "config_kwargs": {"s3": {"use_accelerate_endpoint": True}}},
+            "https://bucket.s3-accelerate.amazonaws.com",
+            "eu-west-1",
+        ),
+        (
+            "bucket",
+            {**EU, "config_kwargs": {"s3": {"addressing_style": "path"}}},
+            "https://s3.eu-west-1.amazonaws.com/bucket",
+            "eu-west-1",
         ),
         ("bucket", {"anon": True}, "https://bucket.s3.amazonaws.com", "us-east-1"),
     ],
@@ -64,6 +84,11 @@ def test_the_environment_counts(monkeypatch):
         ("https://s3.us-west-2.amazonaws.com/dotted.bucket", "https://s3.eu-west-3.amazonaws.com/dotted.bucket"),
         ("https://s3-us-west-2.amazonaws.com/bucket", "https://s3.eu-west-3.amazonaws.com/bucket"),
         ("https://bucket.s3.cn-north-1.amazonaws.com.cn", "https://bucket.s3.eu-west-3.amazonaws.com.cn"),
+        (
+            "https://bucket.s3.dualstack.us-west-2.amazonaws.com",
+            "https://bucket.s3.dualstack.eu-west-3.amazonaws.com",
+        ),
+        ("https://bucket.s3-accelerate.amazonaws.com", "https://bucket.s3-accelerate.amazonaws.com"),
         ("http://127.0.0.1:9000/bucket", "http://127.0.0.1:9000/bucket"),
         ("https://s3.example.com/s3.amazonaws.com", "https://s3.example.com/s3.amazonaws.com"),
     ],
@@ -71,6 +96,24 @@ def test_the_environment_counts(monkeypatch):
 def test_the_same_bucket_in_another_region(before, after):
     access = s3_access.replace(resolved(), base=before).in_region("eu-west-3")
     assert (access.base, access.region) == (after, "eu-west-3")
+
+
+@pytest.mark.parametrize(
+    ("url", "region"),
+    [
+        ("https://bucket.s3-us-west-2.amazonaws.com/key?x=1", "us-west-2"),
+        ("https://bucket.s3.eu-west-3.amazonaws.com/key", "eu-west-3"),
+        ("https://s3.dualstack.eu-west-3.amazonaws.com/bucket/key", "eu-west-3"),
+        ("https://bucket.s3.amazonaws.com/key", None),
+        ("https://bucket.s3-accelerate.amazonaws.com/key", None),
+        ("https://evil.example.com/s3.eu-west-3.amazonaws.com", None),
+        ("https://s3.eu-west-3.amazonaws.com@evil.example.com/", None),
+        ("/key", None),
+        ("", None),
+    ],
+)
+def test_what_region_an_address_tells(url, region):
+    assert region_of(url) == region
 
 
 @pytest.mark.parametrize(
@@ -110,8 +153,8 @@ def test_credentials_are_asked_for_again_in_time(monkeypatch):
             return f"credentials {self.asked}"
 
     now = 1000.0
-    monkeypatch.setattr(s3_access.time, "monotonic", lambda: now)
-    credentials = Credentials(Source(), "s3://bucket/")
+    monkeypatch.setattr(s3_credentials.time, "monotonic", lambda: now)
+    credentials = Credentials(None, Source(), "s3://bucket/")
     assert credentials.current() == credentials.current() == "credentials 1"
     now += 61
     assert credentials.current() == "credentials 2"
@@ -123,7 +166,7 @@ def test_credentials_that_can_not_be_renewed():
             raise CredentialRetrievalError(provider="sso", error_msg="expired")
 
     with pytest.raises(PermissionDeniedError, match=r"s3://bucket/: .*expired"):
-        Credentials(Source(), "s3://bucket/").current()
+        Credentials(None, Source(), "s3://bucket/").current()
 
 
 @pytest.mark.parametrize(
@@ -134,6 +177,7 @@ def test_credentials_that_can_not_be_renewed():
         (CredentialRetrievalError(provider="sso", error_msg="expired"), PermissionDeniedError),
         (ConnectTimeoutError(endpoint_url="http://169.254.169.254"), TransientStorageError),
         (NoRegionError(), StorageError),
+        (RuntimeError("the refreshed credentials are still expired"), PermissionDeniedError),
     ],
 )
 def test_botocores_errors_become_ours(error, kind):

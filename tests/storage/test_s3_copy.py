@@ -16,15 +16,17 @@ from cloudckpt.errors import (
     PermissionDeniedError,
     PreconditionFailedError,
     StorageError,
+    StorageTimeoutError,
     TransientStorageError,
     UnsupportedOperationError,
     UploadCorruptedError,
 )
-from cloudckpt.storage import s3_copy
-from cloudckpt.storage.http_checksum import encoded
+from cloudckpt.storage.deadline import time_limit
+from cloudckpt.storage.http.checksum import encoded
 from cloudckpt.storage.open import open_location
 from cloudckpt.storage.retry import RetryingStore
-from cloudckpt.storage.s3_client import S3Client
+from cloudckpt.storage.s3 import copy as s3_copy
+from cloudckpt.storage.s3.client import S3Client
 from cloudckpt.storage.store import Always, IfAbsent, IfVersion, ObjectInfo
 from cloudckpt.testing.contract_fixtures import upload_whole
 from tests.storage.scripted_server import Answer, scripted_server
@@ -126,6 +128,23 @@ def test_without_a_checksum_of_the_whole_source_none_is_asked_for(headers):
         assert not any("x-amz-checksum-crc32c" in seen.headers for seen in server.seen)
         assert "x-amz-checksum-algorithm" not in server.seen[1].headers
         assert b"Checksum" not in server.seen[-1].body
+
+
+def test_a_copy_whose_time_is_over_is_aborted():
+    """Without its upload: that would cost storage until it is collected."""
+
+    def judge(seen):
+        if seen.method == "HEAD":
+            return KNOWN
+        if seen.method == "DELETE":
+            return ABORTED
+        return STARTED if seen.method == "POST" else Answer(hang=True)
+
+    with scripted_server(by=judge) as server, s3_store(server) as store:
+        store._client.access  # noqa: B018 - botocore takes its time to read its files
+        with time_limit(2), pytest.raises(StorageTimeoutError):
+            store.copy(SOURCE, "key", Always())
+        assert [(seen.method, seen.query) for seen in asked(server)][-1] == ("DELETE", {"uploadId": "upload & id"})
 
 
 def test_a_server_that_computes_no_checksum_of_copied_parts_is_asked_once():
@@ -244,7 +263,7 @@ def test_a_lost_completion_is_recognised_by_its_commit_id():
         closing(s3_store(server)) as inner,
         pytest.MonkeyPatch.context() as patch,
     ):
-        patch.setattr("cloudckpt.storage.s3.honours_conditions", lambda *_: True)
+        patch.setattr("cloudckpt.storage.s3.store.honours_conditions", lambda *_: True)
         store = RetryingStore(inner, sleep=lambda _: None)
         info = store.copy(ObjectInfo("source", 7, "etag", 0.0), "key", IfAbsent(), commit_id="mine")
     assert (info.version, info.commit_id, len(completions)) == ("whole", "mine", 2)
@@ -280,13 +299,13 @@ def test_the_checksum_is_not_lost_by_a_whole_copy(minio):
 
 
 def test_the_checksum_is_not_lost_by_a_copy_in_parts(moto_s3):
-    data = np.random.default_rng(0).bytes(16 * MIB + 1)
+    data = np.random.default_rng(0).bytes(5 * MIB + 1)
     assert checksum_of_copy(moto_s3, data, IfAbsent()) == encoded(crc32c(data))
 
 
 def checksum_of_copy(server, data, condition):
     """What the server keeps of a copy; moto keeps nothing of a single PUT."""
-    with open_location(server.fresh_url(), server.storage_options) as location:
+    with open_location(server.fresh_url(), {**server.storage_options, "part_size": 5 * MIB}) as location:
         info = upload_whole(location.store, location.child("source").key, data)
         location.store.copy(info, location.key, condition)
         client = S3Client(server.bucket, fsspec.filesystem("s3", **server.storage_options))

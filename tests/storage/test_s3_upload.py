@@ -14,21 +14,25 @@ from crc32c import crc32c
 
 from cloudckpt.checksums import combine
 from cloudckpt.errors import (
+    InvalidArgumentError,
     ObjectNotFoundError,
     PreconditionFailedError,
     StorageError,
     TransientStorageError,
     UploadCorruptedError,
 )
-from cloudckpt.storage.s3 import S3Store
-from cloudckpt.storage.s3_multipart import part_size_of
+from cloudckpt.storage.open import open_location
+from cloudckpt.storage.s3.multipart import LARGEST_OBJECT, LARGEST_PART, PART_SIZE, SMALLEST_PART, part_size_of
+from cloudckpt.storage.s3.store import S3Store
 from cloudckpt.storage.store import Always, IfAbsent
 from tests.storage.scripted_server import Answer, scripted_server
-from tests.storage.test_s3 import error_document, failing, s3_store
+from tests.storage.test_s3 import error_document, failing
+from tests.storage.test_s3 import s3_store as any_s3_store
 
 MIB = 1 << 20
-DATA = memoryview(np.random.default_rng(0).bytes(33 * MIB + 5))
-PARTS = [(offset, DATA[offset : offset + 16 * MIB]) for offset in range(0, len(DATA), 16 * MIB)]
+PART = 5 * MIB
+DATA = memoryview(np.random.default_rng(0).bytes(2 * PART + 5))
+PARTS = [(offset, DATA[offset : offset + PART]) for offset in range(0, len(DATA), PART)]
 STARTED = Answer(
     body=b"<InitiateMultipartUploadResult><UploadId>upload &amp; id</UploadId></InitiateMultipartUploadResult>"
 )
@@ -39,18 +43,63 @@ COMPLETED = Answer(
 )
 
 
+def s3_store(server, **options):
+    return any_s3_store(server, part_size=PART, **options)
+
+
 def write_all(upload):
     for offset, part in PARTS:
         upload.write(offset, [part[:1000], part[1000:]], crc32c(part))
 
 
 @pytest.mark.parametrize(
-    ("size", "part_size"),
-    [(0, 16 * MIB), (1, 16 * MIB), (160_000 * MIB, 16 * MIB), (160_000 * MIB + 1, 17 * MIB), (5 << 40, 525 * MIB)],
+    ("size", "wanted", "part_size"),
+    [
+        (0, PART_SIZE, PART_SIZE),
+        (1, PART_SIZE, PART_SIZE),
+        (160_000 * MIB, 16 * MIB, 16 * MIB),
+        (160_000 * MIB + 1, 16 * MIB, 17 * MIB),
+        (170_000 * MIB, 16 * MIB, 17 * MIB),
+        (170_000 * MIB + 1, 16 * MIB, 18 * MIB),
+        (50_000 * MIB, SMALLEST_PART, 5 * MIB),
+        (50_000 * MIB + 1, SMALLEST_PART, 6 * MIB),
+        (LARGEST_OBJECT, PART_SIZE, 525 * MIB),
+        (LARGEST_OBJECT, LARGEST_PART, LARGEST_PART),
+        (MIB, 7 * MIB + 1, 7 * MIB + 1),
+    ],
 )
-def test_parts_are_as_large_as_ten_thousand_of_them_need(size, part_size):
-    assert part_size_of(size) == part_size
+def test_parts_are_as_large_as_ten_thousand_of_them_need(size, wanted, part_size):
+    assert part_size_of(size, "s3://bucket/key", wanted) == part_size
     assert -(-size // part_size) <= 10_000
+    assert part_size <= LARGEST_PART
+
+
+def test_an_object_that_is_too_large_is_refused_before_anything_is_sent():
+    with scripted_server() as server, s3_store(server) as store:
+        with pytest.raises(StorageError, match=r"/run/key: it would have 5497558138881 bytes.*5 TiB"):
+            store.create("run/key", LARGEST_OBJECT + 1, IfAbsent())
+        assert server.seen == []
+
+
+@pytest.mark.parametrize("part_size", [0, -1, SMALLEST_PART - 1, LARGEST_PART + 1])
+def test_parts_that_s3_would_refuse_are_refused_at_once(part_size):
+    with pytest.raises(InvalidArgumentError, match=r"5242880 \(5 MiB\)"):
+        S3Store("bucket", None, part_size=part_size)
+
+
+def test_the_option_part_size_reaches_the_server():
+    options = {"key": "a", "secret": "b", "part_size": 6 * MIB, "max_retry_seconds": 0}
+    parts = [Answer(headers={"ETag": '"part"'})] * 2
+    with scripted_server(STARTED, *parts, COMPLETED) as server:
+        url = f"s3://{uuid.uuid4().hex}/key"
+        with open_location(url, {**options, "endpoint_url": server.url, "skip_instance_cache": True}) as location:
+            data = DATA[: 10 * MIB]
+            with location.store.create(location.key, len(data), Always()) as upload:
+                for start in range(0, len(data), upload.part_size):
+                    part = data[start : start + upload.part_size]
+                    upload.write(start, [part], crc32c(part))
+                upload.complete(crc32c(data))
+    assert [len(seen.body) for seen in server.seen[1:3]] == [6 * MIB, 4 * MIB]
 
 
 def test_what_is_sent():
@@ -59,7 +108,7 @@ def test_what_is_sent():
         s3_store(server) as store,
         store.create("run/key", len(DATA), Always(), commit_id="mine") as upload,
     ):
-        assert upload.part_size == 16 * MIB
+        assert upload.part_size == PART
         write_all(upload)
         info = upload.complete(crc32c(DATA))
     created, *parts, completed = server.seen
@@ -184,7 +233,7 @@ def test_abort_raises_nothing_and_says_what_stays(caplog):
 
 @pytest.fixture
 def store(minio):
-    with S3Store(minio.bucket, fsspec.filesystem("s3", **minio.storage_options)) as store:
+    with S3Store(minio.bucket, fsspec.filesystem("s3", **minio.storage_options), part_size=PART) as store:
         yield store
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -43,12 +44,24 @@ FOUND_ELSEWHERE = {
 }
 VERSION_1 = {folder for folder in FOLDERS if folder.startswith("v1_")}
 """They have no index."""
+WITHOUT_DATA = {"v2_tf2_sonnet/resnet50"}
+"""Their data files are missing: TensorFlow names them all the same."""
+
+
+def latest(folder: str) -> str | None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ckpt.RecoveryWarning)
+        if folder not in WITHOUT_DATA:
+            return ckpt.latest_checkpoint(REAL / folder)
+        with pytest.raises(ckpt.CheckpointDamagedError, match="is not whole") as failure:
+            ckpt.latest_checkpoint(REAL / folder)
+        return failure.value.path
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_the_latest_checkpoint_is_tensorflow_s(tf: Any, folder: str) -> None:
     theirs = tf.train.latest_checkpoint(str(REAL / folder))
-    ours = ckpt.latest_checkpoint(REAL / folder)
+    ours = latest(folder)
     if folder in FOUND_ELSEWHERE:
         assert theirs is None
         assert ours == str(REAL / folder / FOUND_ELSEWHERE[folder])
@@ -60,10 +73,9 @@ def test_the_latest_checkpoint_is_tensorflow_s(tf: Any, folder: str) -> None:
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_a_manager_recovers_or_refuses_but_never_begins_anew(folder: str) -> None:
     """With the base name of what the state names; a state without steps in its names, or of version 1, is refused."""
-    latest = decode_state((REAL / folder / "checkpoint").read_bytes(), folder).latest
-    base_name, _, step = last_component(latest).rpartition("-")
-    found = ckpt.latest_checkpoint(REAL / folder)
-    whole = found is not None and folder not in {"v2_tf2_sonnet/resnet50", *VERSION_1}
+    named = decode_state((REAL / folder / "checkpoint").read_bytes(), folder).latest
+    base_name, _, step = last_component(named).rpartition("-")
+    whole = latest(folder) is not None and folder not in WITHOUT_DATA | VERSION_1
     with ckpt.CheckpointManager(REAL / folder, checkpoint_name=base_name or "ckpt") as manager:
         if whole and step.isdecimal():
             assert manager.restore_latest(default=None)[1] == int(step)

@@ -6,7 +6,7 @@ import pytest
 from crc32c import crc32c
 
 from cloudckpt.errors import StorageError, TransientStorageError
-from cloudckpt.storage.local import LocalStore
+from cloudckpt.storage.local.store import LocalStore
 from cloudckpt.storage.store import Always
 from cloudckpt.testing import Crash, FaultyStore
 

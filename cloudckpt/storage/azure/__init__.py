@@ -1,0 +1,1 @@
+"""Azure Blob Storage, by the client that adlfs sets up."""
