@@ -10,15 +10,19 @@ from cloudckpt.errors import (
     CloudckptError,
     CommitConflictError,
     CommitError,
+    CommitTimeoutError,
     CommitUnknownError,
     InvalidArgumentError,
     RecoveryWarning,
     SingleWriterWarning,
     StateFileError,
     StorageError,
+    StorageTimeoutError,
     StructureError,
     TensorNotFoundError,
 )
+from cloudckpt.garbage.collect import collect_garbage
+from cloudckpt.garbage.report import GarbageReport
 from cloudckpt.manager.checkpoint_manager import CheckpointManager
 from cloudckpt.objects.load import load
 from cloudckpt.objects.save import save
@@ -40,17 +44,21 @@ __all__ = [
     "CloudckptError",
     "CommitConflictError",
     "CommitError",
+    "CommitTimeoutError",
     "CommitUnknownError",
+    "GarbageReport",
     "InvalidArgumentError",
     "RecoveryWarning",
     "SingleWriterWarning",
     "StateFileError",
     "StorageError",
+    "StorageTimeoutError",
     "StoredCheckpoint",
     "StoredTensor",
     "StructureError",
     "TensorNotFoundError",
     "VerifyReport",
+    "collect_garbage",
     "latest_checkpoint",
     "load",
     "open_checkpoint",

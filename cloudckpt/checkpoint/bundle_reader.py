@@ -74,10 +74,11 @@ class BundleCheckpoint(OpenCheckpoint):
     def read(self, requests: Iterable[TensorRequest]) -> list[NDArray[Any]]:
         """See `OpenCheckpoint.read`.
 
-        Cost: a ranged GET for every 8 MiB or less of neighbouring bytes, several in flight; runs of bytes that are
-        wanted go straight into the arrays. Of a stored piece no more is read than the bytes from the first to the last
-        that is wanted, with gaps of at most 64 KiB between; of one of strings, all. Memory beyond the arrays: what is
-        in flight (32 MiB), and for a piece of strings 4 bytes an element, and its strings if only a part is wanted.
+        Cost: a ranged GET for every 32 MiB (8 on a local disk) or less of neighbouring bytes, several in flight; runs
+        of bytes that are wanted go straight into the arrays. Of a stored piece no more is read than the bytes from the
+        first to the last that is wanted, with gaps of at most 64 KiB between; of one of strings, all. Memory beyond the
+        arrays: what is in flight and can't go straight into them (96 MiB at most), and for a piece of strings 4 bytes
+        an element, and its strings if only a part is wanted.
         """
         gathering = Gathering(self)
         with collection_paused():

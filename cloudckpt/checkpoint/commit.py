@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 from cloudckpt.checkpoint.commit_index import SavedCheckpoint
 from cloudckpt.checkpoint.content import Content, content_of
-from cloudckpt.checkpoint.parallel import THREADS
 from cloudckpt.checkpoint.partial import ALIGNMENT, commit_partials, write_plans
 from cloudckpt.checkpoint.plan import plan_shards
 from cloudckpt.checkpoint.prefix import check_prefix
@@ -32,8 +31,9 @@ if TYPE_CHECKING:
 
 __all__ = ["SavedCheckpoint", "save_tensors"]
 
-SHARD_BYTES = 64 << 20
-"""A store that takes one file's bytes only in order gets one data file for each so many bytes, up to `THREADS`."""
+SHARD_BYTES = 32 << 20
+"""A store that takes one file's bytes only in order gets one data file for each so many bytes, up to
+`Store.max_concurrency`."""
 
 
 def save_tensors(
@@ -46,6 +46,7 @@ def save_tensors(
     unsafe_overwrite: bool = False,
     replaceable: Container[str] | None = None,
     before_commit: Callable[[], None] = lambda: None,
+    max_save_time: float | None = None,
 ) -> SavedCheckpoint:
     """Write tensors as the checkpoint of a prefix: afterwards it is whole there, or nothing there has changed.
 
@@ -60,6 +61,7 @@ def save_tensors(
         unsafe_overwrite: replace an existing checkpoint also on a store that can't do it conditionally.
         replaceable: versions of the index; if another one is there, it is another writer's. None to replace any.
         before_commit: called when all data is written, before the index is; if it raises, the data is deleted again.
+        max_save_time: as for `standing.look`.
 
     Raises:
         CheckpointPathError: the path can't be a prefix.
@@ -67,17 +69,18 @@ def save_tensors(
         StructureError: no checkpoint can hold a tensor of that name, or a string is not valid UTF-8.
         InvalidArgumentError: slices overlap, are not in their tensor, or don't have their arrays' shapes or one dtype.
         CommitConflictError: another writer committed or took the same names meanwhile; its checkpoint is whole.
+        CommitTimeoutError: it took longer than `max_save_time`; the prefix is as it was.
         CommitUnknownError: the answer to the commit was lost, and reading back did not prove who won.
         StorageError: the store failed; the prefix is as it was.
 
     Cost: one LIST, the data files (one request each if small, else two more than they have parts), one PUT of the
-    index. Replacing adds a GET of the old index and one batch of deletes. Memory beyond the arrays: `THREADS` parts
-    at most, and the index.
+    index. Replacing adds a GET of the old index and one batch of deletes. Memory beyond the arrays: that of
+    `write_data_files`, and the index.
     """
     check_prefix(prefix)
     content = content_of(tensors)
     del tensors  # the names of a million tensors take more memory than all else that is kept of them
-    standing = look(prefix, unsafe_overwrite=unsafe_overwrite, replaceable=replaceable)
+    standing = look(prefix, unsafe_overwrite=unsafe_overwrite, replaceable=replaceable, max_save_time=max_save_time)
     count = shards or _shard_count(prefix, content)
     plans = plan_shards(content.keys, content.sources, alignment=alignment, shards=count)
     names = standing.choose_names(len(plans), reuse_names=reuse_names)
@@ -90,4 +93,4 @@ def _shard_count(prefix: Location, content: Content) -> int:
     if prefix.store.capabilities.parallel_upload:
         return 1
     total = sum(source.nbytes for source in content.sources)
-    return min(THREADS, max(1, total // SHARD_BYTES))
+    return min(prefix.store.max_concurrency, max(1, total // SHARD_BYTES))

@@ -8,10 +8,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cloudckpt.bundle.naming import index_filename
-from cloudckpt.checkpoint.delete import discard
-from cloudckpt.checkpoint.standing import conflict
+from cloudckpt.checkpoint.conflict import conflict
+from cloudckpt.checkpoint.delete import delete_written, discard
 from cloudckpt.checksums import crc32c
-from cloudckpt.errors import ObjectNotFoundError, PreconditionFailedError, StorageError, TransientStorageError
+from cloudckpt.errors import (
+    CommitUnknownError,
+    ObjectNotFoundError,
+    PreconditionFailedError,
+    StorageError,
+    TransientStorageError,
+)
+from cloudckpt.storage.deadline import grace, require_time
 from cloudckpt.storage.store import IfAbsent, IfVersion, ObjectInfo
 
 if TYPE_CHECKING:
@@ -45,10 +52,14 @@ def commit_index(standing: Standing, index: bytes, written: Sequence[ObjectInfo]
 
     Raises:
         CommitConflictError: another writer committed meanwhile; its checkpoint is whole.
+        CommitTimeoutError: the save has taken too long; its data files are deleted.
         CommitUnknownError: the answer was lost, and reading back did not prove who won.
         StorageError: the store failed.
     """
     committed = _put(standing, index, written)
+    if standing.clock.is_too_late(committed.modified):
+        _withdraw(standing, committed, written)
+        raise standing.clock.error(standing.prefix)
     _delete_replaced(standing)
     return SavedCheckpoint(standing.prefix.url, committed, tuple([info.key for info in written]))
 
@@ -56,6 +67,12 @@ def commit_index(standing: Standing, index: bytes, written: Sequence[ObjectInfo]
 def _put(standing: Standing, index: bytes, written: Sequence[ObjectInfo]) -> ObjectInfo:
     prefix, commit_id = standing.prefix, uuid.uuid4().hex
     key = index_filename(prefix.key)
+    try:
+        standing.clock.check(prefix)
+        require_time(prefix.url)  # once it is sent, nobody knows what becomes of it
+    except BaseException:
+        discard(prefix, written)
+        raise
     try:
         return prefix.store.put(key, index, standing.condition, crc32c=crc32c(index), commit_id=commit_id)
     except PreconditionFailedError as error:
@@ -67,6 +84,24 @@ def _put(standing: Standing, index: bytes, written: Sequence[ObjectInfo]) -> Obj
         if _is_unchanged(standing):
             discard(prefix, written)
         raise
+
+
+@grace()
+def _withdraw(standing: Standing, committed: ObjectInfo, written: Sequence[ObjectInfo]) -> None:
+    """Put back what the index has replaced: its data may be gone, and that of the old one is still there."""
+    store, key = standing.prefix.store, committed.key
+    try:
+        if standing.index is not None:
+            store.put(key, standing.index, standing.again(committed), crc32c=crc32c(standing.index))
+        else:
+            delete_written(store, committed)
+    except PreconditionFailedError:
+        pass  # another writer has replaced it already
+    except (StorageError, CommitUnknownError):
+        # What of its data is there stays: it may still be the checkpoint.
+        logger.exception("%s was written too late, and could not be withdrawn: load or delete it", store.url(key))
+        return
+    discard(standing.prefix, written)
 
 
 def _is_unchanged(standing: Standing) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cloudckpt.checkpoint.data_files import completed_or_discarded, write_data_files
-from cloudckpt.checkpoint.parallel import THREADS, run_side_by_side
+from cloudckpt.checkpoint.parallel import run_side_by_side
 from cloudckpt.checkpoint.plan import ShardPlan
 from cloudckpt.storage.store import IfAbsent
 
@@ -43,17 +43,19 @@ def copy_files(prefix: Location, copies: Sequence[FileCopy]) -> list[ObjectInfo]
     Raises:
         CommitConflictError: another writer has taken one of the names.
         ObjectChangedError, ObjectNotFoundError: a source was replaced or deleted meanwhile.
-        StorageError: a store failed. What was copied is gone again, whatever the error.
+        StorageError: a store failed. What was copied is gone again, whatever the error; a copy of which nobody knows
+            whether it was made may be left, as garbage.
 
     Cost: by the store itself one request a file, more for large ones; else each byte is read once and written once.
-    Memory: `THREADS` parts at most.
+    Memory: what `write_data_files` takes.
     """
     able = prefix.store if prefix.store.capabilities.server_side_copy else None
     by_store = [copy for copy in copies if copy.store is able]
     through_here = [copy for copy in copies if copy.store is not able]
     with completed_or_discarded(prefix) as completed:
         commit_id = uuid.uuid4().hex
-        run_side_by_side((partial(_copy, copy, commit_id, completed) for copy in by_store), threads=THREADS)
+        copying = (partial(_copy, copy, commit_id, completed) for copy in by_store)
+        run_side_by_side(copying, threads=prefix.store.max_concurrency)
         plans = [ShardPlan([b""], [StoredFile(copy.store, copy.info)], [0]) for copy in through_here]
         write_data_files(prefix, plans, [copy.key for copy in through_here], completed)
     return completed

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cloudckpt.bundle.index import decode_index
 from cloudckpt.bundle.naming import index_filename
 from cloudckpt.checkpoint.names import needed_data_files
-from cloudckpt.errors import ObjectNotFoundError, StorageError
+from cloudckpt.errors import ObjectNotFoundError, PreconditionFailedError, StorageError
+from cloudckpt.storage.deadline import grace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from cloudckpt.storage.open import Location
-    from cloudckpt.storage.store import ObjectInfo
+    from cloudckpt.storage.store import ObjectInfo, Store
 
-__all__ = ["Doomed", "delete_checkpoint", "discard", "find_doomed"]
+__all__ = ["Doomed", "delete_checkpoint", "delete_written", "discard", "find_doomed"]
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +67,7 @@ def delete_checkpoint(doomed: Doomed) -> None:
     store.delete([*doomed.data_files, f"{doomed.prefix.key}.meta"])
 
 
+@grace()
 def discard(prefix: Location, written: Iterable[ObjectInfo]) -> None:
     """Delete data files that this process wrote and no index names; what can't be deleted is logged, and is garbage.
 
@@ -72,9 +75,28 @@ def discard(prefix: Location, written: Iterable[ObjectInfo]) -> None:
     """
     for info in written:
         try:
-            if prefix.store.capabilities.delete_if_version:
-                prefix.store.delete_if_version(info.key, info.version)
-            else:
-                prefix.store.delete([info.key])
+            delete_written(prefix.store, info)
         except StorageError as error:
             logger.warning("%s was not committed and stays behind: %s", prefix.store.url(info.key), error)
+
+
+def delete_written(store: Store, written: ObjectInfo) -> None:
+    """Delete an object that this process wrote, if it is still that one.
+
+    A process that was stopped for so long that its files were collected must not delete those that another one has
+    written under the same names since. So where deletions know no conditions, the object is looked at first; equal
+    bytes of another save have another commit id.
+
+    Raises:
+        PreconditionFailedError: it is another one, and stays.
+        StorageError: the store failed.
+    """
+    if store.capabilities.delete_if_version:
+        store.delete_if_version(written.key, written.version)
+        return
+    with suppress(ObjectNotFoundError):  # gone already
+        found = store.stat(written.key)
+        if (found.version, found.commit_id) != (written.version, written.commit_id):
+            url = store.url(written.key)
+            raise PreconditionFailedError(f"{url} was not deleted: another writer has replaced it", path=url)
+        store.delete([written.key])

@@ -9,7 +9,7 @@ import numpy as np
 from cloudckpt.bundle.naming import data_filename
 from cloudckpt.checkpoint.opened import FIXED_SIZE, MAX_DIMENSIONS
 from cloudckpt.checkpoint.pieces import PieceFinder
-from cloudckpt.checkpoint.read import FileParts, fits_one_request, read_files
+from cloudckpt.checkpoint.read import FileParts, range_size, read_files
 from cloudckpt.checkpoint.string_target import StringTarget
 from cloudckpt.checkpoint.targets import PieceTarget, WholeTensors
 from cloudckpt.variables.dtypes import DataType
@@ -42,6 +42,7 @@ class Gathering:
 
     def __init__(self, checkpoint: BundleCheckpoint) -> None:
         self._checkpoint, self._header = checkpoint, checkpoint.index.header
+        self._limit = range_size(checkpoint.prefix.store)
         self._finder = PieceFinder(checkpoint.index, checkpoint.prefix.url)
         self._files: dict[int, FileParts] = {}
         self._pieces: list[PieceTarget] = []
@@ -63,7 +64,7 @@ class Gathering:
         head, offset, crc32c = self._checkpoint.place(request.name)
         number = len(self._arrays)
         self._arrays.append(None)
-        if request.tensor_slice is None and _is_one_part(head):
+        if request.tensor_slice is None and _is_one_part(head, self._limit):
             part = self._whole.add(number, request.name, head, crc32c)
             if head.size:
                 self._file(head.shard_id).add_part(offset, offset + head.size, _WHOLE, part)
@@ -123,7 +124,7 @@ class Gathering:
     def _file(self, shard_id: int) -> FileParts:
         file = self._files.get(shard_id)
         if file is None:
-            file = self._files[shard_id] = FileParts(self._checkpoint.data_file(shard_id))
+            file = self._files[shard_id] = FileParts(self._checkpoint.data_file(shard_id), self._limit)
             file.add_target(self._whole)
         return file
 
@@ -150,6 +151,6 @@ class _StringRegion:
         return array
 
 
-def _is_one_part(entry: EntryHead | BundleEntry) -> bool:
+def _is_one_part(entry: EntryHead | BundleEntry, limit: int) -> bool:
     is_array = entry.dtype in FIXED_SIZE and len(entry.shape) <= MAX_DIMENSIONS
-    return is_array and fits_one_request(entry.size) and not entry.slices
+    return is_array and entry.size <= limit and not entry.slices

@@ -17,7 +17,7 @@ from cloudckpt.checkpoint.copy import FileCopy, copy_files
 from cloudckpt.checkpoint.delete import Doomed, delete_checkpoint
 from cloudckpt.checkpoint.entries import Entries
 from cloudckpt.checkpoint.names import tensor_key
-from cloudckpt.checkpoint.parallel import THREADS, run_side_by_side
+from cloudckpt.checkpoint.parallel import run_side_by_side
 from cloudckpt.checkpoint.partial import PartialSave, commit_partials
 from cloudckpt.checkpoint.prefix import check_prefix
 from cloudckpt.checkpoint.reader import read_consistently
@@ -64,12 +64,14 @@ def merge_checkpoints(
         CheckpointPathError: a path can't be a prefix.
         CheckpointDamagedError: a source is not whole.
         CommitConflictError: another writer committed at the destination meanwhile; its checkpoint is whole.
+        CommitTimeoutError: it took longer than a save may; the destination is as it was.
         CommitUnknownError: the answer to the commit was lost, and reading back did not prove who won.
         ObjectChangedError, ObjectNotFoundError: a source was replaced or deleted meanwhile; merge again.
         StorageError: a store failed; the destination is as it was.
 
     Cost: for each source a GET, a LIST and a HEAD; the copies (`copy_files`: by the store itself where the source's
-    `Store` is the destination's, the same object, and can); and what a commit costs. Memory: the indexes, and 4 parts.
+    `Store` is the destination's, the same object, and can); and what a commit costs. Memory: the
+    indexes, and what `write_data_files` needs.
     """
     _check_places(sources, destination)
     found = _open_all(sources, destination, allow_missing=allow_missing)
@@ -115,7 +117,8 @@ def _open_all(sources: Sequence[Location], destination: Location, *, allow_missi
         except CheckpointNotFoundError as error:
             missing[number] = error
 
-    run_side_by_side((partial(open_one, *numbered) for numbered in enumerate(sources)), threads=THREADS)
+    opening = (partial(open_one, *numbered) for numbered in enumerate(sources))
+    run_side_by_side(opening, threads=destination.store.max_concurrency)
     if missing and not (opened and allow_missing):
         error = missing[min(missing)]
         raise _refusal(destination, str(error)) from error

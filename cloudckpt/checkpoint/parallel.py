@@ -1,50 +1,53 @@
-"""Work side by side: a few threads, and an end to all of it as soon as one fails."""
+"""How much of a save, a load or a verification goes on side by side, and in how much memory."""
 
 from __future__ import annotations
 
+import os
 import threading
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from cloudckpt.storage.side_by_side import run_side_by_side
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterator
 
-__all__ = ["THREADS", "run_side_by_side"]
+    from cloudckpt.storage.store import Store
 
-THREADS = 4
-"""Requests in flight, of one save, load or verification."""
+__all__ = ["COPIED_BYTES", "MemoryLimit", "run_side_by_side", "writing_threads"]
+
+COPIED_BYTES = 96 << 20
+"""What one save or load has at most of bytes that can't go straight from or to the arrays, whatever is in flight."""
 
 
-def run_side_by_side(tasks: Iterable[Callable[[], None]], *, threads: int) -> None:
-    """Run all tasks, at most `threads` at a time; returns or raises only when none is running any more.
+class MemoryLimit:
+    """Lets tasks that run side by side begin only as long as there is memory for them."""
 
-    Tasks are taken from the iterable as threads become free, so that what a task holds exists only while it runs.
+    def __init__(self, size: int = COPIED_BYTES) -> None:
+        self._size, self._taken = size, 0
+        self._changed = threading.Condition()
 
-    Raises:
-        BaseException: what the first task to fail raised, or what interrupted the waiting; the rest are not started.
-    """
-    remaining, lock, stopped = iter(tasks), threading.Lock(), threading.Event()
+    @contextmanager
+    def taken(self, size: int) -> Iterator[None]:
+        """Wait until so many bytes are free, and hold them for the block; one task alone may have more than there are.
 
-    def work() -> None:
-        while not stopped.is_set():
-            with lock:
-                task = next(remaining, None)
-            if task is None:
-                return
-            try:
-                task()
-            except BaseException:
-                stopped.set()
-                raise
-
-    if threads == 1:
-        work()
-        return
-    with ThreadPoolExecutor(threads, thread_name_prefix="cloudckpt") as pool:
+        Who holds some must not ask for more: two such tasks would wait for each other.
+        """
+        if not size:
+            yield
+            return
+        with self._changed:
+            self._changed.wait_for(lambda: not self._taken or self._taken + size <= self._size)
+            self._taken += size
         try:
-            futures: list[Future[None]] = [pool.submit(work) for _ in range(threads)]
-            wait(futures, return_when=FIRST_EXCEPTION)
+            yield
         finally:
-            stopped.set()
-    for future in futures:
-        future.result()
+            with self._changed:
+                self._taken -= size
+                self._changed.notify_all()
+
+
+def writing_threads(store: Store) -> int:
+    """How many threads write: what they do on a disk of this machine is work for its processors, not waiting."""
+    most = store.max_concurrency
+    return min(most, os.cpu_count() or 1) if store.capabilities.local_files else most

@@ -74,8 +74,8 @@ def write_partial(
         CommitConflictError: another writer took the same names meanwhile.
         StorageError: the store failed; what was completed is gone again.
 
-    Cost: for each data file one request if small, else two more than it has parts. Memory beyond the arrays: `THREADS`
-    parts at most, and the entries.
+    Cost: for each data file one request if small, else two more than it has parts. Memory beyond the arrays: that
+    of `write_data_files`, and the entries.
     """
     content = content_of(tensors)
     plans = plan_shards(content.keys, content.sources, alignment=alignment, shards=len(names.keys))
@@ -114,6 +114,7 @@ def commit_partials(
         InvalidArgumentError: two parts have the same tensor or slice, or slices of one tensor that overlap or don't
             fit together, or they are not of one save; the data is deleted.
         CommitConflictError: another writer committed meanwhile; its checkpoint is whole.
+        CommitTimeoutError: the save has taken too long; the data is deleted.
         CommitUnknownError: the answer to the commit was lost, and reading back did not prove who won.
         StorageError: the store failed; the prefix is as it was.
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 from array import array
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cloudckpt.checkpoint.parallel import THREADS, run_side_by_side
+from cloudckpt.checkpoint.parallel import MemoryLimit, run_side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from cloudckpt.checkpoint.targets import PieceTarget, Target
     from cloudckpt.storage.store import ObjectInfo, Store
 
-__all__ = ["FileParts", "Part", "fits_one_request", "read_files"]
+__all__ = ["FileParts", "Part", "range_size", "read_files"]
 
-RANGE_BYTES = 8 << 20
-"""What one request asks for at most; each thread has as much memory for bytes that can't go to their place at once."""
+RANGE_BYTES = 32 << 20
+"""What one request asks for at most, and less where the store says so."""
 IN_ORDER_BYTES = 4 << 20
 """What one request asks for of a long tensor that is decoded on the way."""
 GAP_BYTES = 64 << 10
@@ -31,9 +31,9 @@ MANY_PARTS = 64
 """Where so many parts arrive together, one thread at a time hands them out: more would only wait for each other."""
 
 
-def fits_one_request(size: int) -> bool:
-    """Whether so many neighbouring bytes are read at once."""
-    return size <= RANGE_BYTES
+def range_size(store: Store) -> int:
+    """How many neighbouring bytes are read at once, at most."""
+    return min(RANGE_BYTES, store.range_size)
 
 
 Part = tuple[int, int, int, int]
@@ -44,10 +44,10 @@ PARTS_AT_ONCE = 1 << 14
 
 
 class FileParts:
-    """What is wanted of one data file, and where it goes."""
+    """What is wanted of one data file, and where it goes; of `limit` bytes at once."""
 
-    def __init__(self, info: ObjectInfo) -> None:
-        self.info = info
+    def __init__(self, info: ObjectInfo, limit: int) -> None:
+        self.info, self.limit = info, limit
         self.targets: list[Target] = []
         self.in_order: list[StringTarget] = []
         """long tensors that must be read from their first byte to their last"""
@@ -72,14 +72,14 @@ class FileParts:
     def add_piece(self, target: PieceTarget) -> None:
         """Want what the target wants of its piece."""
         to = self.add_target(target)
-        blocks = target.blocks(limit=RANGE_BYTES, gap=GAP_BYTES)
+        blocks = target.blocks(limit=self.limit, gap=GAP_BYTES)
         for number, (start, stop) in enumerate(blocks):
             self.add_part(start, stop, to, number)
 
     def add_strings(self, target: StringTarget) -> None:
         """Want all bytes of a piece of strings."""
         entry = target.entry
-        if entry.size > RANGE_BYTES:
+        if entry.size > self.limit:
             self.in_order.append(target)
         elif entry.size:
             self.add_part(entry.offset, entry.offset + entry.size, self.add_target(target), 0)
@@ -88,69 +88,77 @@ class FileParts:
 def read_files(store: Store, files: Iterable[FileParts]) -> None:
     """Bring all parts to their targets. Reads only the version of each file that `info` says.
 
-    Memory beyond the targets': `THREADS` times `RANGE_BYTES`.
+    Memory beyond the targets': `COPIED_BYTES`.
 
     Raises:
         CheckpointDamagedError: a target refused what arrived.
         ObjectChangedError: a data file was replaced meanwhile.
         StorageError: the store failed.
     """
-    run_side_by_side(_Fetcher(store).tasks(files), threads=THREADS)
+    run_side_by_side(_Fetcher(store).tasks(files), threads=store.max_concurrency)
 
 
 class _Fetcher:
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._scratch = threading.local()
+        self._copied = MemoryLimit()
         self._handing_out = threading.Lock()
 
     def tasks(self, files: Iterable[FileParts]) -> Iterator[Callable[[], None]]:
         for file in files:
             for target in file.in_order:
                 yield partial(self._fetch_in_order, file.info, target)
-            for start, stop, parts in _joined(file.parts()):
+            for start, stop, parts in _joined(file.parts(), file.limit):
                 yield partial(self._fetch, file, start, stop, parts)
 
     def _fetch(self, file: FileParts, start: int, stop: int, parts: Sequence[Part]) -> None:
         """Read the bytes of a file from `start` to `stop`, and hand out the parts that they consist of."""
-        scratch, targets = self._memory(stop - start), file.targets
-        own = [targets[to].memory(number) for _, _, to, number in parts]
-        views, position = [], start
-        for (begin, end, _, _), memory in zip(parts, own, strict=True):
-            if memory is not None:
-                if begin > position:
-                    views.append(scratch[position - start : begin - start])
-                views.append(memory)
-                position = end
-        if stop > position:
-            views.append(scratch[position - start : stop - start])
-        self._store.read(file.info.key, start, views, file.info.version)
-        with self._handing_out if len(parts) > MANY_PARTS else nullcontext():
-            for (begin, end, to, number), memory in zip(parts, own, strict=True):
-                targets[to].arrived(number, scratch[begin - start : end - start] if memory is None else memory)
+        own = [file.targets[to].memory(number) for _, _, to, number in parts]
+        with self._scratch(stop - start - sum(len(memory) for memory in own if memory is not None)) as scratch:
+            views, position, used = [], start, 0
+            for (begin, end, _, _), memory in zip(parts, own, strict=True):
+                if memory is not None:
+                    views += [scratch[used : used + begin - position], memory]
+                    used += begin - position
+                    position = end
+            views.append(scratch[used:])
+            self._store.read(file.info.key, start, [view for view in views if view], file.info.version)
+            with self._handing_out if len(parts) > MANY_PARTS else nullcontext():
+                _hand_out(file.targets, start, parts, own, scratch)
 
     def _fetch_in_order(self, info: ObjectInfo, target: StringTarget) -> None:
         offset, size = target.entry.offset, target.entry.size
         for number, start in enumerate(range(0, size, IN_ORDER_BYTES)):
-            data = self._memory(min(IN_ORDER_BYTES, size - start))
-            self._store.read(info.key, offset + start, [data], info.version)
-            target.arrived(number, data)
+            with self._scratch(min(IN_ORDER_BYTES, size - start)) as data:
+                self._store.read(info.key, offset + start, [data], info.version)
+                target.arrived(number, data)
 
-    def _memory(self, size: int) -> memoryview:
-        """So many bytes of this thread's own, which it uses again and again."""
-        memory: memoryview | None = getattr(self._scratch, "memory", None)
-        if memory is None or len(memory) < size:
-            memory = self._scratch.memory = np.empty(size, np.uint8).data
-        return memory[:size]
+    @contextmanager
+    def _scratch(self, size: int) -> Iterator[memoryview]:
+        """So many bytes for the block, once there is memory for them."""
+        with self._copied.taken(size):
+            yield np.empty(size, np.uint8).data
 
 
-def _joined(parts: Iterable[Part]) -> Iterator[tuple[int, int, list[Part]]]:
+def _hand_out(
+    targets: Sequence[Target], start: int, parts: Sequence[Part], own: Sequence[memoryview | None], scratch: memoryview
+) -> None:
+    """Give the targets their parts of the bytes from `start` on; scratch has those that are not in their own memory."""
+    for (begin, end, to, number), memory in zip(parts, own, strict=True):
+        if memory is None:
+            targets[to].arrived(number, scratch[begin - start : end - start])
+        else:
+            targets[to].arrived(number, memory)
+            start += end - begin
+
+
+def _joined(parts: Iterable[Part], limit: int) -> Iterator[tuple[int, int, list[Part]]]:
     """Neighbours joined as long as they are near each other and not too long together."""
     start = stop = 0
     joined: list[Part] = []
     for part in parts:
         begin, end = part[0], part[1]
-        if joined and 0 <= begin - stop <= GAP_BYTES and end - start <= RANGE_BYTES:
+        if joined and 0 <= begin - stop <= GAP_BYTES and end - start <= limit:
             joined.append(part)
         else:
             if joined:

@@ -119,6 +119,11 @@ def _not_found(prefix: Location) -> CheckpointNotFoundError:
     index = prefix.store.url(index_filename(prefix.key))
     if (pattern := suggest_pattern(prefix)) is not None:
         advice = f"There are files of a V1 checkpoint in several: pass their pattern, {pattern!r}"
+    elif _is_directory(prefix):
+        advice = (
+            "It is a directory of checkpoints: cloudckpt.latest_checkpoint finds the newest, and "
+            "CheckpointManager.restore_latest loads it"
+        )
     else:
         advice = "Check the path: it is the prefix of a checkpoint's files, such as 'run/ckpt-100'"
     return CheckpointNotFoundError(
@@ -126,3 +131,12 @@ def _not_found(prefix: Location) -> CheckpointNotFoundError:
         f"{advice}",
         path=prefix.url,
     )
+
+
+def _is_directory(path: Location) -> bool:
+    """Whether the state file of a directory of checkpoints is there. One request."""
+    try:
+        path.store.stat(path.child("checkpoint").key)
+    except ObjectNotFoundError:
+        return False
+    return True

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from cloudckpt.bundle.table_reader import MAX_GROWTH, TableReader
 from cloudckpt.bundle.v1_header import V1Tensor, decode_header
 from cloudckpt.bundle.v1_values import VALUE_LISTS, least_bytes
-from cloudckpt.checkpoint.parallel import THREADS, run_side_by_side
+from cloudckpt.checkpoint.parallel import run_side_by_side
 from cloudckpt.errors import CheckpointDamagedError
 
 if TYPE_CHECKING:
@@ -74,8 +74,10 @@ def open_file(store: Store, info: ObjectInfo) -> V1File:
     return V1File(store, info, table, tensors)
 
 
-def open_side_by_side(found: Sequence[ObjectInfo], open_one: Callable[[ObjectInfo], V1File | None]) -> list[V1File]:
-    """Open files, `THREADS` at a time, and return in the same order those that `open_one` could open.
+def open_side_by_side(
+    found: Sequence[ObjectInfo], open_one: Callable[[ObjectInfo], V1File | None], *, threads: int
+) -> list[V1File]:
+    """Open files, `threads` at a time, and return in the same order those that `open_one` could open.
 
     Raises: what `open_one` raises.
     """
@@ -86,7 +88,7 @@ def open_side_by_side(found: Sequence[ObjectInfo], open_one: Callable[[ObjectInf
             opened[number] = file
 
     tasks = (partial(open_numbered, number, info) for number, info in enumerate(found))
-    run_side_by_side(tasks, threads=max(1, min(THREADS, len(found))))
+    run_side_by_side(tasks, threads=threads)
     return [opened[number] for number in sorted(opened)]
 
 

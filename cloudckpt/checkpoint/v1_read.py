@@ -12,7 +12,7 @@ import numpy as np
 
 from cloudckpt.bundle.slice_keys import encode_slice_key
 from cloudckpt.bundle.v1_record import decode_record
-from cloudckpt.checkpoint.parallel import THREADS, run_side_by_side
+from cloudckpt.checkpoint.parallel import run_side_by_side
 from cloudckpt.errors import CheckpointDamagedError
 from cloudckpt.variables.dtypes import DataType
 from cloudckpt.variables.tensor_slice import region_shape, within
@@ -83,7 +83,7 @@ def read_pieces(pieces: Sequence[WantedPiece]) -> None:
         partial(_read_blocks, files[key], numbers, [blocks[key, number] for number in numbers])
         for key, numbers in _neighbours(files, sorted(blocks))
     )
-    run_side_by_side(tasks, threads=THREADS)
+    run_side_by_side(tasks, threads=min((file.store.max_concurrency for file in files.values()), default=1))
 
 
 def _block_of(stored: StoredSlice) -> int:

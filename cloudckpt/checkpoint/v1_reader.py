@@ -155,7 +155,7 @@ def open_v1(pattern: Location) -> V1Checkpoint | None:
     found = find_files(pattern)
     if not found:
         return None
-    files = open_side_by_side(found, partial(open_file, pattern.store))
+    files = open_side_by_side(found, partial(open_file, pattern.store), threads=pattern.store.max_concurrency)
     holders: dict[str, list[V1File]] = {}
     for file in files:
         for name in file.tensors:

@@ -8,9 +8,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cloudckpt.bundle.table_writer import table_chunks
-from cloudckpt.checkpoint.parallel import THREADS, run_side_by_side
+from cloudckpt.checkpoint.conflict import conflict
+from cloudckpt.checkpoint.parallel import COPIED_BYTES, run_side_by_side
 from cloudckpt.checkpoint.prefix import check_prefix
-from cloudckpt.checkpoint.standing import conflict, overwrite_condition
+from cloudckpt.checkpoint.standing import overwrite_condition
 from cloudckpt.checkpoint.v1_content import V1Content
 from cloudckpt.checkpoint.v1_files import is_one_of_several
 from cloudckpt.checksums import combine, crc32c
@@ -68,7 +69,7 @@ def save_v1(
 
     Cost: a look at the file, and an upload. Everything is encoded twice, because the size of an upload is told first.
     Memory beyond the arrays: about three times what the largest tensor or slice comes to in the file (an integer up to
-    ten bytes), `THREADS` parts of the upload, and up to 4 KiB for every tensor.
+    ten bytes), parts of the upload (96 MiB), and up to 4 KiB for every tensor.
     """
     check_prefix(file)
     content = V1Content(tensors)
@@ -77,7 +78,7 @@ def save_v1(
     try:
         _upload(file, chunks, condition)
     except PreconditionFailedError as error:
-        raise conflict(file) from error
+        raise conflict(file, file.key) from error
     return file.url
 
 
@@ -106,8 +107,9 @@ def _upload(file: Location, chunks: Callable[[], Iterator[bytes]], condition: Wr
     size, store = sum(map(len, chunks())), file.store
     with store.create(file.key, size, condition, commit_id=uuid.uuid4().hex) as upload:
         sending = _Sending(upload)
-        threads = THREADS if store.capabilities.parallel_upload else 1
-        run_side_by_side(sending.tasks(_parts(chunks(), upload.part_size)), threads=threads)
+        affordable = max(1, COPIED_BYTES // upload.part_size) if store.capabilities.parallel_upload else 1
+        tasks = sending.tasks(_parts(chunks(), upload.part_size))
+        run_side_by_side(tasks, threads=min(store.max_concurrency, affordable))
         if sending.sent != size:
             raise InvalidArgumentError(
                 f"{file.url!r} was not written: arrays changed while they were saved. Save copies of them",

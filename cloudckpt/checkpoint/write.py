@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from array import array
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cloudckpt.bundle.entry_rows import encode_entries
-from cloudckpt.checkpoint.parallel import run_side_by_side
+from cloudckpt.checkpoint.parallel import MemoryLimit, run_side_by_side
 from cloudckpt.checkpoint.sources import bytes_of
 from cloudckpt.checksums import combine, crc32c_function
 from cloudckpt.variables.dtypes import from_numpy
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from cloudckpt.checkpoint.entries import Entries
     from cloudckpt.checkpoint.plan import ShardPlan
-    from cloudckpt.checkpoint.sources import TensorSource
+    from cloudckpt.checkpoint.sources import Source, TensorSource
     from cloudckpt.storage.store import ObjectInfo, Upload
 
 __all__ = ["ShardWriter", "write_shards"]
@@ -96,19 +97,25 @@ class WrittenPart:
 class ShardWriter:
     """One data file: cuts the plan into the upload's parts, and puts the checksums together again."""
 
+    info: ObjectInfo | None = None
+    """of the data file, once it is visible; also where only that is known, and not whether it will stay"""
+
     def __init__(self, plan: ShardPlan, upload: Upload) -> None:
         self._plan = plan
         self._upload = upload
         self._parts: dict[int, WrittenPart] = {}
         self._crc32cs = array("I", bytes(4 * len(plan.keys)))
         """of the tensors' bytes in the parts that they begin in; once it is complete, of all"""
+        self._left, self._counting = max(1, -(-plan.size // upload.part_size)), threading.Lock()
 
-    def part_tasks(self) -> Iterator[Callable[[], None]]:
-        """One task a part, in order of their offsets."""
+    def part_tasks(self, memory: MemoryLimit) -> Iterator[Callable[[], None]]:
+        """One task a part, in order of their offsets; the last to be done makes the data file visible."""
         for offset in range(0, self._plan.size, self._upload.part_size):
-            yield partial(self._write_part, offset)
+            yield partial(self._write_part, offset, memory)
+        if not self._plan.size:
+            yield self._complete
 
-    def complete(self) -> ObjectInfo:
+    def _complete(self) -> None:
         """Make the data file visible, once every part has been written."""
         total = 0
         for offset, part in sorted(self._parts.items()):
@@ -119,7 +126,11 @@ class ShardWriter:
                 stop = min(begin + source.nbytes, offset + part.size)
                 size = max(stop - max(offset, begin + header_size), 0)
                 self._crc32cs[part.first] = combine(self._crc32cs[part.first], part.continued_crc32c, size)
-        return self._upload.complete(total)
+        try:
+            self.info = self._upload.complete(total)
+        except BaseException:
+            self.info = self._upload.unproved
+            raise
 
     def add_entries(self, entries: Entries, shard_id: int) -> None:
         """Add the index entries of its tensors and slices, once it is complete."""
@@ -128,12 +139,23 @@ class ShardWriter:
         offsets, crc32cs = np.asarray(plan.offsets, np.int64), np.asarray(self._crc32cs, np.uint32)
         entries.stored.update(zip(plan.keys, encode_entries(shard_id, tensors, offsets, crc32cs), strict=True))
 
-    def _write_part(self, offset: int) -> None:
-        """Read, sum and send the bytes of the file from `offset` on."""
-        plan, part = self._plan, Part()
+    def _write_part(self, offset: int, memory: MemoryLimit) -> None:
+        """Send the bytes of the file from `offset` on."""
+        plan = self._plan
         stop = min(offset + self._upload.part_size, plan.size)
         first, last = bisect_right(plan.offsets, offset) - 1, bisect_left(plan.offsets, stop)
-        checksums = array("I")
+        copied = sum(source.nbytes for source in plan.sources[first:last] if _is_copied(source))
+        with memory.taken(min(copied, stop - offset)):
+            self._send(offset, stop, first, last)
+            with self._counting:
+                self._left -= 1
+                is_last = not self._left
+            if is_last:  # within the memory, as an upload may keep its last part until then
+                self._complete()
+
+    def _send(self, offset: int, stop: int, first: int, last: int) -> None:
+        """Read, sum and send the bytes of one part, in which are those of the tensors from `first` to `last`."""
+        plan, part, checksums = self._plan, Part(), array("I")
         for source, begin in zip(plan.sources[first:last], plan.offsets[first:last], strict=True):
             if (start := offset + part.size - begin) < 0:
                 part.add_padding(-start)
@@ -150,14 +172,23 @@ class ShardWriter:
 
 
 def write_shards(writers: Sequence[ShardWriter], *, threads: int, parallel_parts: bool) -> None:
-    """Send all parts of all data files; what a store takes only in order is sent in order, file beside file."""
+    """Write all data files, each visible as soon as it is whole.
+
+    Parts go out side by side; to a store that takes them only in order they go in order, file beside file.
+    """
+    memory = MemoryLimit()
     if parallel_parts:
-        tasks: Iterable[Callable[[], None]] = (task for writer in writers for task in writer.part_tasks())
+        tasks: Iterable[Callable[[], None]] = (task for writer in writers for task in writer.part_tasks(memory))
     else:
-        tasks = [partial(_in_order, writer) for writer in writers]
+        tasks = [partial(_in_order, writer, memory) for writer in writers]
     run_side_by_side(tasks, threads=threads)
 
 
-def _in_order(writer: ShardWriter) -> None:
-    for task in writer.part_tasks():
+def _in_order(writer: ShardWriter, memory: MemoryLimit) -> None:
+    for task in writer.part_tasks(memory):
         task()
+
+
+def _is_copied(source: Source) -> bool:
+    """Whether its bytes are not sent out of the user's memory."""
+    return not isinstance(source, np.ndarray) or source.nbytes < SMALL_BYTES

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, Self, SupportsIndex
 
 from cloudckpt.checkpoint.commit import SavedCheckpoint, save_tensors
 from cloudckpt.checkpoint.reader import open_checkpoint
-from cloudckpt.errors import CheckpointNotFoundError, CloudckptError, CommitConflictError
+from cloudckpt.checkpoint.save_time import collection_age
+from cloudckpt.errors import CheckpointNotFoundError, CloudckptError, CommitConflictError, CommitUnknownError
+from cloudckpt.garbage.collect import MIN_AGE, collect_in
 from cloudckpt.manager.held_state import HeldState
 from cloudckpt.manager.newest import newest_whole
 from cloudckpt.objects.load import load_tree
@@ -18,7 +20,9 @@ from cloudckpt.objects.save import tensors_of
 from cloudckpt.state.directory import DirectoryView, look
 from cloudckpt.state.recovery import steps_of
 from cloudckpt.state.retention import Kept
+from cloudckpt.state.state_file import LONGEST_SAVE_TIME
 from cloudckpt.state.steps import MAX_STEP, checkpoint_name
+from cloudckpt.storage.deadline import time_limit
 from cloudckpt.storage.open import Location, open_location
 
 if TYPE_CHECKING:
@@ -29,6 +33,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cloudckpt.checkpoint.prefix import PrefixFiles
+    from cloudckpt.garbage.report import GarbageReport
 
 __all__ = ["CheckpointManager"]
 
@@ -50,8 +55,12 @@ class CheckpointManager:
         directory: a local path, or any URL that fsspec reads; made when the first step is saved.
         max_to_keep: how many of the newest steps stay; None or 0 for all.
         keep_every_n_hours: of the older steps, keep one for every so many hours, for ever.
+        max_save_time: seconds that a save may take until its commit, 12 hours by default. What is longer is written
+            into the state file before the first save, and collectors of garbage wait accordingly (`collect_garbage`).
         checkpoint_name: the base name of the checkpoints; others beside them are never touched.
         storage_options: options of the store, as fsspec takes them.
+        timeout: seconds for each save or restore, and each look, retries included; None for no limit. When it is over
+            they raise `StorageTimeoutError`.
 
     Raises:
         CheckpointPathError: the directory names no place, or its protocol is unknown.
@@ -65,20 +74,34 @@ class CheckpointManager:
         *,
         max_to_keep: int | None = 5,
         keep_every_n_hours: float | None = None,
+        max_save_time: float | None = None,
         checkpoint_name: str = "ckpt",
         storage_options: Mapping[str, Any] | None = None,
+        timeout: float | None = None,
     ) -> None:
         if max_to_keep is not None and operator.index(max_to_keep) < 0:
             raise ValueError(f"max_to_keep must be None, 0 or more, got {max_to_keep}")
         if keep_every_n_hours is not None and not keep_every_n_hours > 0:
             raise ValueError(f"keep_every_n_hours must be None or more than 0, got {keep_every_n_hours}")
+        if max_save_time is not None and not 0 < max_save_time <= LONGEST_SAVE_TIME:
+            raise ValueError(
+                f"max_save_time must be None, or seconds up to {LONGEST_SAVE_TIME:.0f}, got {max_save_time}"
+            )
+        if timeout is not None and not timeout > 0:
+            raise ValueError(f"timeout must be None or more than 0 seconds, got {timeout}")
         if not checkpoint_name or not checkpoint_name.isprintable() or not {"/", "\\"}.isdisjoint(checkpoint_name):
             raise ValueError(f"checkpoint_name must be a plain name, got {checkpoint_name!r}")
         self._directory = open_location(directory, storage_options)
         self._base_name = checkpoint_name
         self._closed = False
+        self._timeout = timeout
+        self._max_save_time = max_save_time
         self._held = HeldState(
-            self._directory, checkpoint_name, max_to_keep=max_to_keep, keep_every_n_hours=keep_every_n_hours
+            self._directory,
+            checkpoint_name,
+            max_to_keep=max_to_keep,
+            keep_every_n_hours=keep_every_n_hours,
+            max_save_time=max_save_time,
         )
 
     @property
@@ -105,6 +128,7 @@ class CheckpointManager:
             StructureError: as `cloudckpt.save`; nothing was changed.
             CommitConflictError: another writer committed in this directory since this manager last looked. Its
                 `committed` is the prefix, if the checkpoint itself was committed and only the state file was lost.
+            CommitTimeoutError: the save took longer than `max_save_time`, by the store's clock.
             CommitUnknownError: the answer to a commit was lost, and reading back did not prove who won.
             StateFileError: the state file can't be read, and nothing was restored before.
             StorageError: the store failed.
@@ -114,7 +138,7 @@ class CheckpointManager:
         """
         self._check_open()
         number, tensors = _checked_step(step), tensors_of(state)
-        with _about(number):
+        with time_limit(self._timeout), _about(number):
             self._held.check()
             prefix = self._prefix(number)
             checkpoint = self._save(number, prefix, tensors)
@@ -123,15 +147,25 @@ class CheckpointManager:
 
     def _save(self, step: int, prefix: Location, tensors: dict[str, NDArray[Any]]) -> SavedCheckpoint:
         try:
+            return self._save_tensors(step, prefix, tensors)
+        except CommitConflictError as error:
+            if not self._held.settle(step, error.winner):
+                self._held.lose(error)
+                raise
+        return self._save_tensors(step, prefix, tensors)
+
+    def _save_tensors(self, step: int, prefix: Location, tensors: dict[str, NDArray[Any]]) -> SavedCheckpoint:
+        try:
             return save_tensors(
                 prefix,
                 tensors,
-                reuse_names=self._held.is_new(step),
+                reuse_names=self._held.attempt(step),
                 replaceable=self._held.replaceable(step),
                 before_commit=partial(self._held.make_way, step),
+                max_save_time=self._max_save_time,
             )
-        except CommitConflictError:
-            self._held.lose()
+        except CommitUnknownError as error:
+            self._held.doubt(error)
             raise
 
     def restore_latest(self, *, default: Any = NO_DEFAULT, like: object = None) -> Any:
@@ -156,14 +190,15 @@ class CheckpointManager:
             StorageError: the store failed, or denied access.
 
         Cost: a GET of the state file, a LIST (one request a thousand files), and what `cloudckpt.load` costs without
-        its LIST; up to three requests for each checkpoint that is passed over.
+        its LIST; up to four requests for each checkpoint that is passed over.
         """
 
         def load(step: int, files: PrefixFiles) -> Any:
             return load_tree(self._prefix(step), like=like, files=files)
 
         self._check_open()
-        view, found = newest_whole(self._directory, self._base_name, load)
+        with time_limit(self._timeout):
+            view, found = newest_whole(self._directory, self._base_name, load)
         if found is None:
             self._held.take(view)
             return self._nothing(default)
@@ -182,9 +217,11 @@ class CheckpointManager:
 
         Cost: as `restore_latest`.
         """
-        number, view = _checked_step(step), self._look()
-        with _about(number):
-            tree = load_tree(self._prefix(number), like=like, files=view.steps.get(number))
+        number = _checked_step(step)
+        with time_limit(self._timeout):
+            view = self._look()
+            with _about(number):
+                tree = load_tree(self._prefix(number), like=like, files=view.steps.get(number))
         self._held.take(view)
         return tree
 
@@ -203,7 +240,8 @@ class CheckpointManager:
             open_checkpoint(self._prefix(step), files).check_whole()
 
         self._check_open()
-        _, found = newest_whole(self._directory, self._base_name, check)
+        with time_limit(self._timeout):
+            _, found = newest_whole(self._directory, self._base_name, check)
         return None if found is None else found[0]
 
     def all_steps(self) -> list[int]:
@@ -211,9 +249,22 @@ class CheckpointManager:
 
         Cost: a GET of the state file, and a LIST (one request a thousand files).
         """
-        view = self._look()
+        with time_limit(self._timeout):
+            view = self._look()
         gone = {*steps_of((*view.read.state.retired, *view.read.state.left), self._base_name)}
         return sorted(step for step, files in view.steps.items() if files.index and step not in gone)
+
+    def collect_garbage(self, *, dry_run: bool = False) -> GarbageReport:
+        """Delete what saves of this base name have left behind in the directory, old enough to be of no save under way.
+
+        As `cloudckpt.collect_garbage` does, with its errors and its cost. A committed checkpoint is never touched.
+
+        Args:
+            dry_run: whether to find only, and delete nothing.
+        """
+        self._check_open()
+        min_age = max(MIN_AGE, collection_age(self._max_save_time or 0.0))
+        return collect_in(self._directory, dry_run=dry_run, min_age=min_age, checkpoint_name=self._base_name)
 
     def close(self) -> None:
         """Free the store's connections. Nothing is written. A closed manager raises `ValueError`."""

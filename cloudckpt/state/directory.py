@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cloudckpt.checkpoint.prefix import PrefixFiles, sort_by_prefix
@@ -10,6 +10,7 @@ from cloudckpt.checksums import crc32c
 from cloudckpt.errors import ObjectNotFoundError, StateFileError
 from cloudckpt.state.state_file import STATE_FILENAME, CheckpointState, decode_state, encode_state
 from cloudckpt.state.steps import checkpoint_name, step_of
+from cloudckpt.state.transitions import settled
 from cloudckpt.storage.store import Always, IfAbsent, IfVersion, WriteCondition
 
 if TYPE_CHECKING:
@@ -58,15 +59,24 @@ def read_state(directory: Location, filename: str = STATE_FILENAME) -> ReadState
 
 
 def look(directory: Location, base_name: str) -> DirectoryView:
-    """Read the state file, then list the checkpoints of a base name beside it. A GET, and a LIST a thousand files."""
+    """Read the state file, then list the checkpoints of a base name beside it. A GET, and a LIST a thousand files.
+
+    The state is the one after a successor that has come.
+    """
     read = read_state(directory)
     first = directory.child(f"{base_name}-")
-    steps = {}
+    steps: dict[int, PrefixFiles] = {}
     for key, files in sort_by_prefix(first.store.list(first.key)).items():
         step = step_of(key, base_name)
         if step is not None and key == directory.child(checkpoint_name(base_name, step)).key:
             steps[step] = files
-    return DirectoryView(read, steps)
+
+    def has_come(name: str) -> bool:
+        step = step_of(name, base_name)
+        index = steps[step].index if step in steps else None
+        return index is not None and index.version != read.state.instead_of
+
+    return DirectoryView(replace(read, state=settled(read.state, has_come)), steps)
 
 
 def swap_state(directory: Location, state: CheckpointState, replaced: ObjectInfo | None) -> ObjectInfo:
@@ -74,7 +84,8 @@ def swap_state(directory: Location, state: CheckpointState, replaced: ObjectInfo
 
     Raises:
         PreconditionFailedError: another writer replaced it meanwhile; nothing was written.
-        CommitUnknownError: the answer was lost, and reading back did not prove who won.
+        CommitUnknownError: the answer was lost, and reading back did not prove who won; it says by which id the write
+            can be known.
     """
     location = directory.child(STATE_FILENAME)
     data = encode_state(state)

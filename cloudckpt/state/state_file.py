@@ -1,7 +1,8 @@
 """The `checkpoint` state file: TensorFlow's CheckpointState as text, and one comment line of ours.
 
 TensorFlow's parser skips comments, and would refuse a field that it does not know; so what it has no field for stands
-in a line `# cloudckpt: {"retired": [...], "left": [...]}`.
+in a line `# cloudckpt: {"retired": [...], "left": [...]}`, with `"max_save_time"` (seconds) where saves may take longer
+than usual.
 Sources: python/training/checkpoint_state.proto, python/checkpoint/checkpoint_management.py.
 """
 
@@ -10,16 +11,22 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from google.protobuf import text_format
 
 from cloudckpt.descriptors import message_class
 from cloudckpt.errors import StateFileError
 
-__all__ = ["STATE_FILENAME", "CheckpointState", "decode_state", "encode_state", "last_component"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["LONGEST_SAVE_TIME", "STATE_FILENAME", "CheckpointState", "decode_state", "encode_state", "last_component"]
 
 STATE_FILENAME = "checkpoint"
 COMMENT = "# cloudckpt: "
+LONGEST_SAVE_TIME = 365 * 86400.0
+"""Seconds: the most that a state may allow for a save; collectors wait twice as long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +45,12 @@ class CheckpointState:
     """checkpoints that retention has dropped, until they are known to be gone"""
     left: tuple[str, ...] = ()
     """checkpoints of a line that was left by saving on from an older step: on disk, and never resumed"""
+    successor: str = ""
+    """a checkpoint that is about to take the place of all that are named, and does as soon as it has a new index"""
+    instead_of: str = ""
+    """the version of the successor's index from before; empty if it had none"""
+    max_save_time: float | None = None
+    """seconds that a save may take from its first look to its commit, where that is more than usual"""
 
 
 def encode_state(state: CheckpointState) -> bytes:
@@ -48,8 +61,12 @@ def encode_state(state: CheckpointState) -> bytes:
     message.all_model_checkpoint_timestamps.extend(state.timestamps)
     if state.last_preserved:
         message.last_preserved_timestamp = state.last_preserved
-    remarks = {"retired": list(state.retired), "left": list(state.left)}
-    comment = f"{COMMENT}{json.dumps(remarks)}\n" if state.retired or state.left else ""
+    remarks: dict[str, object] = {"retired": list(state.retired), "left": list(state.left)}
+    if state.successor:
+        remarks["successor"], remarks["instead_of"] = state.successor, state.instead_of
+    if state.max_save_time is not None:
+        remarks["max_save_time"] = state.max_save_time
+    comment = f"{COMMENT}{json.dumps(remarks)}\n" if any(remarks.values()) else ""
     return (comment + text_format.MessageToString(message)).encode()
 
 
@@ -68,6 +85,9 @@ def decode_state(data: bytes, path: str) -> CheckpointState:
         text = data.decode()
         text_format.Parse(text, message, allow_unknown_field=True)
         remarks = _remarks(text)
+        retired, left = _names(remarks, "retired"), _names(remarks, "left")
+        successor, instead_of = _name(remarks, "successor"), _name(remarks, "instead_of")
+        max_save_time = _seconds(remarks)
     except (text_format.ParseError, ValueError, RecursionError) as error:
         raise StateFileError(
             f"the state file {path!r} can't be read: {error}. Restore it from a copy, or delete it: then the newest "
@@ -79,24 +99,45 @@ def decode_state(data: bytes, path: str) -> CheckpointState:
         paths=tuple(message.all_model_checkpoint_paths),
         timestamps=tuple(message.all_model_checkpoint_timestamps),
         last_preserved=message.last_preserved_timestamp,
-        retired=remarks["retired"],
-        left=remarks["left"],
+        retired=retired,
+        left=left,
+        successor=successor,
+        instead_of=instead_of,
+        max_save_time=max_save_time,
     )
 
 
-def _remarks(text: str) -> dict[str, tuple[str, ...]]:
+def _remarks(text: str) -> dict[str, Any]:
     """What the first comment line of ours says."""
     # Only "\n" ends a line for the parser of the text; str.splitlines would also split a quoted path.
     line = next((line for line in text.split("\n") if line.startswith(COMMENT)), COMMENT + "{}")
     remarks = json.loads(line.removeprefix(COMMENT))
-    return {key: _names(remarks, key) for key in ("retired", "left")}
+    if isinstance(remarks, dict):
+        return remarks
+    raise ValueError("its comment line is no JSON object")
 
 
-def _names(remarks: object, key: str) -> tuple[str, ...]:
-    names = remarks.get(key, []) if isinstance(remarks, dict) else None
+def _seconds(remarks: Mapping[str, Any]) -> float | None:
+    seconds = remarks.get("max_save_time")
+    if seconds is None:
+        return None
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds <= LONGEST_SAVE_TIME:
+        raise ValueError(f"'max_save_time' in its comment line is no number of seconds up to {LONGEST_SAVE_TIME:.0f}")
+    return float(seconds)
+
+
+def _names(remarks: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    names = remarks.get(key, [])
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise ValueError(f"{key!r} in its comment line is no list of names")
     return tuple(names)
+
+
+def _name(remarks: Mapping[str, Any], key: str) -> str:
+    name = remarks.get(key, "")
+    if isinstance(name, str):
+        return name
+    raise ValueError(f"{key!r} in its comment line is no name")
 
 
 def last_component(path: str) -> str:

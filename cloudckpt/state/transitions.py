@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from cloudckpt.checkpoint.prefix import PrefixFiles
 
-__all__ = ["adopted", "before_save", "named", "own", "saved"]
+__all__ = ["adopted", "before_save", "named", "own", "saved", "settled"]
 
 
 def named(state: CheckpointState) -> list[Kept]:
@@ -26,23 +26,45 @@ def named(state: CheckpointState) -> list[Kept]:
     return [Kept(path, time) for path, time in kept.items()]
 
 
-def before_save(state: CheckpointState, step: int, base_name: str) -> CheckpointState:
-    """The state in which a step may be saved: nobody deletes it as retired, and a later line has been left."""
+def before_save(state: CheckpointState, step: int, base_name: str, replaced: str = "") -> CheckpointState:
+    """The state in which a step may be saved: nobody deletes it as retired, and a later line has been left.
+
+    Args:
+        state: the state from before.
+        step: the step.
+        base_name: of the checkpoints.
+        replaced: the version of the index that the step has already, if it has one.
+    """
     name, latest = checkpoint_name(base_name, step), step_of(state.latest, base_name)
     state = replace(state, retired=tuple(other for other in state.retired if other != name))
-    return state if latest is None or step >= latest else _rolled_back(state, step, base_name)
+    state = replace(state, successor="", instead_of="")
+    return state if latest is None or step >= latest else _rolled_back(state, step, base_name, replaced)
 
 
-def _rolled_back(state: CheckpointState, step: int, base_name: str) -> CheckpointState:
-    """The step and what follows it are named no more, but listed as left."""
+def _rolled_back(state: CheckpointState, step: int, base_name: str, replaced: str) -> CheckpointState:
+    """The step and what follows it are named no more, but listed as left.
+
+    If that is all, they stay named until the step is there: else a crash before that would leave nothing to resume.
+    """
 
     def stays(path: str) -> bool:
         of_path = step_of(path, base_name)
         return of_path is None or of_path < step
 
     kept = [checkpoint for checkpoint in named(state) if stays(checkpoint.path)]
+    if not kept:
+        return replace(state, successor=checkpoint_name(base_name, step), instead_of=replaced)
     dropped = [last_component(path) for path in state.paths if not stays(path)]
     return replace(_naming(state, kept), left=_unique((*state.left, *dropped)))
+
+
+def settled(state: CheckpointState, is_there: Callable[[str], bool]) -> CheckpointState:
+    """The state without a successor, which has taken the place of all others if it is there, and else never will."""
+    if not state.successor or not is_there(state.successor):
+        return replace(state, successor="", instead_of="")
+    left = (last_component(path) for path in (*state.paths, state.latest) if path)
+    others = _unique(name for name in (*state.left, *left) if name != state.successor)
+    return replace(_naming(state, [Kept(state.successor, 0.0)]), left=others, successor="", instead_of="")
 
 
 def saved(
@@ -57,6 +79,7 @@ def saved(
 
     What retention drops is listed as retired if it may be deleted, and otherwise only no longer named.
     """
+    state = settled(state, checkpoint.path.__eq__)
     others = [old for old in named(state) if last_component(old.path) != checkpoint.path]
     retention = retain(
         [*others, checkpoint],
@@ -76,6 +99,7 @@ def saved(
 
 def adopted(state: CheckpointState, checkpoint: Kept, base_name: str) -> CheckpointState:
     """The state that names a checkpoint which it did not name, at its place by its step."""
+    state = settled(state, checkpoint.path.__eq__)
     step = step_of(checkpoint.path, base_name)
     if step is None or step in {step_of(path, base_name) for path in state.paths}:
         return state

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from functools import partial
 
+import fsspec
 import pytest
 
-from cloudckpt.checkpoint.parallel import run_side_by_side
+from cloudckpt.checkpoint.parallel import MemoryLimit, run_side_by_side, writing_threads
+from cloudckpt.storage.memory import MemoryStore
+from cloudckpt.storage.store import Capabilities
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
@@ -62,3 +66,70 @@ def test_tasks_are_taken_when_they_are_run() -> None:
             yield partial(alive.remove, number)
 
     run_side_by_side(tasks(), threads=2)  # type: ignore[arg-type]
+
+
+def test_one_task_needs_no_thread() -> None:
+    ran_in: list[int] = []
+    run_side_by_side([lambda: ran_in.append(threading.get_ident())], threads=4)
+    assert ran_in == [threading.get_ident()]
+
+
+def test_tasks_share_memory() -> None:
+    memory, lock = MemoryLimit(100), threading.Lock()
+    taken, most, done = 0, 0, 0
+
+    def task(size: int) -> None:
+        nonlocal taken, most, done
+        with memory.taken(size):
+            with lock:
+                taken += size
+                most = max(most, taken)
+            threading.Event().wait(0.001)
+            with lock:
+                taken -= size
+                done += 1
+
+    run_side_by_side((partial(task, size) for size in [40, 0, 60, 30, 100, 1] * 10), threads=8)
+    assert done == 60
+    assert 40 < most <= 100
+
+
+def test_a_task_alone_may_have_more_than_there_is() -> None:
+    memory = MemoryLimit(100)
+    with memory.taken(1000):
+        begun = threading.Event()
+
+        def another() -> None:
+            with memory.taken(1):
+                begun.set()
+
+        thread = threading.Thread(target=another)
+        thread.start()
+        assert not begun.wait(0.05)
+    assert begun.wait(10)
+    thread.join()
+
+
+def test_memory_is_given_back_after_a_failure() -> None:
+    memory = MemoryLimit(100)
+    with pytest.raises(RuntimeError), memory.taken(100):
+        raise RuntimeError
+    with memory.taken(100):
+        pass
+
+
+class FakeStore(MemoryStore):
+    max_concurrency = 1000
+
+    def __init__(self, *, local: bool) -> None:
+        super().__init__(fsspec.filesystem("memory"))
+        self.local = local
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return Capabilities(local_files=self.local)
+
+
+def test_writing_to_a_disk_is_work_for_the_processors() -> None:
+    assert writing_threads(FakeStore(local=False)) == 1000
+    assert writing_threads(FakeStore(local=True)) == os.cpu_count()

@@ -27,7 +27,7 @@ from cloudckpt.errors import (
     InvalidArgumentError,
     TensorNotFoundError,
 )
-from cloudckpt.storage.local import LocalStore
+from cloudckpt.storage.local.store import LocalStore
 from cloudckpt.storage.open import Location, open_location
 from cloudckpt.storage.store import Always
 from cloudckpt.testing.faults import FaultyStore

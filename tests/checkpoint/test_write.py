@@ -12,8 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cloudckpt.bundle.entry import BundleEntry
+from cloudckpt.checkpoint import write as writing
 from cloudckpt.checkpoint.content import content_of
 from cloudckpt.checkpoint.entries import Entries
+from cloudckpt.checkpoint.parallel import MemoryLimit
 from cloudckpt.checkpoint.plan import plan_shards
 from cloudckpt.checkpoint.write import ShardWriter, write_shards
 from cloudckpt.checksums import crc32c as checksum_of
@@ -84,7 +86,6 @@ def test_any_part_size_makes_the_same_file(
         upload = RecordingUpload(part_size, plan.size)
         writer = ShardWriter(plan, upload)
         write_shards([writer], threads=2, parallel_parts=parallel)
-        writer.complete()
         assert parallel or upload.order == sorted(upload.order)
         entries = entries_of(writer, 7)
         assert entries.keys() == arrays.keys()
@@ -122,6 +123,7 @@ def test_large_pieces_are_sent_from_the_users_memory() -> None:
     class Keeping(RecordingUpload):
         def write(self, offset: int, buffers: Sequence[Any], crc32c: int) -> None:
             sent.extend(buffers)
+            super().write(offset, buffers, crc32c)
 
     write_shards([ShardWriter(plan, Keeping(1 << 20, plan.size))], threads=1, parallel_parts=True)
     assert [len(buffer) for buffer in sent] == [20, 100_000]
@@ -136,3 +138,57 @@ def test_a_failing_part_fails_the_file() -> None:
     (plan,) = plans({"a": np.ones(100, np.uint8)})
     with pytest.raises(RuntimeError, match="no"):
         write_shards([ShardWriter(plan, Failing(10, plan.size))], threads=2, parallel_parts=True)
+
+
+@pytest.mark.parametrize("parallel", [True, False])
+def test_a_file_is_visible_as_soon_as_it_is_whole(parallel: bool) -> None:
+    """So that what an upload keeps until then is one part of each file that is being written, not of all."""
+    events: list[tuple[str, int]] = []
+
+    class Noting(RecordingUpload):
+        def __init__(self, number: int, size: int) -> None:
+            super().__init__(10, size)
+            self.number = number
+
+        def write(self, offset: int, buffers: Sequence[Any], crc32c: int) -> None:
+            super().write(offset, buffers, crc32c)
+            events.append(("write", self.number))
+
+        def complete(self, crc32c: int) -> ObjectInfo:
+            events.append(("complete", self.number))
+            return super().complete(crc32c)
+
+    (plan,) = plans({"a": np.ones(25, np.uint8)})
+    (empty,) = plans({"none": np.ones(0, np.uint8)})
+    writers = [ShardWriter(each, Noting(number, each.size)) for number, each in enumerate([plan, empty, plan])]
+    write_shards(writers, threads=1, parallel_parts=parallel)
+    assert [writer.info is not None for writer in writers] == [True] * 3
+    written = [("write", 0)] * 3 + [("complete", 0), ("complete", 1)] + [("write", 2)] * 3 + [("complete", 2)]
+    assert events == written
+
+
+@pytest.mark.parametrize("parallel", [True, False])
+def test_copies_are_bounded_whatever_is_in_flight(parallel: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writing, "MemoryLimit", partial(MemoryLimit, 250))
+    held, most, lock = 0, 0, threading.Lock()
+
+    class Holding(RecordingUpload):
+        """Keeps the only part until it is completed."""
+
+        def write(self, offset: int, buffers: Sequence[Any], crc32c: int) -> None:
+            nonlocal held, most
+            super().write(offset, buffers, crc32c)
+            with lock:
+                held += self.size
+                most = max(most, held)
+
+        def complete(self, crc32c: int) -> ObjectInfo:
+            nonlocal held
+            threading.Event().wait(0.005)
+            with lock:
+                held -= self.size
+            return super().complete(crc32c)
+
+    (plan,) = plans({"transposed": np.ones((10, 10), np.uint8).T})
+    write_shards([ShardWriter(plan, Holding(1000, 100)) for _ in range(30)], threads=15, parallel_parts=parallel)
+    assert 100 <= most <= 250

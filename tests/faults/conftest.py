@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cloudckpt.checkpoint import read
-from cloudckpt.storage import local_upload, memory
-from cloudckpt.storage.local import LocalStore
+from cloudckpt.storage import memory
+from cloudckpt.storage.local import upload as local_upload
+from cloudckpt.storage.local.store import LocalStore
 from cloudckpt.storage.open import Location, open_location
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from cloudckpt.objects.save import save_tree
-from cloudckpt.storage import local_upload
-from cloudckpt.storage.local import LocalStore
+from cloudckpt.storage.local import upload as local_upload
+from cloudckpt.storage.local.store import LocalStore
 from cloudckpt.storage.open import Location
 from tests.faults.hooked import HookedStore
 from tests.faults.states import state

@@ -13,7 +13,7 @@ from cloudckpt.checkpoint.names import needed_data_files
 from cloudckpt.checkpoint.prefix import list_prefix
 from cloudckpt.errors import CheckpointNotFoundError
 from cloudckpt.objects.load import load_tree
-from cloudckpt.storage.local import LocalStore
+from cloudckpt.storage.local.store import LocalStore
 
 if TYPE_CHECKING:
     from cloudckpt.storage.open import Location

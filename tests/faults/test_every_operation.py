@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cloudckpt.errors import CheckpointNotFoundError, CloudckptError, CommitConflictError, StorageError
+from cloudckpt.errors import CloudckptError, CommitConflictError, StorageError
 from cloudckpt.objects.load import load_tree
 from cloudckpt.objects.save import save_tree
 from cloudckpt.storage.open import Location
@@ -122,14 +122,6 @@ def test_a_load_is_right_or_raises(
             break
     assert failures >= 5
     assert files(place) == before
-
-
-def test_nothing_there_costs_a_load_three_requests(place: Location) -> None:
-    store = FaultyStore(place.store, 0)
-    with pytest.raises(CheckpointNotFoundError):
-        load_tree(Location(store, place.key))
-    # The index, a V1 file of that name, and what the message should suggest.
-    assert store.operations == ["get ckpt.index", "stat ckpt", "list ckpt-"]
 
 
 def test_an_error_keeps_its_class_and_cause(place: Location) -> None:

@@ -19,7 +19,7 @@ from cloudckpt.errors import (
 )
 from cloudckpt.objects.load import load_tree
 from cloudckpt.objects.save import save_tree
-from cloudckpt.storage.local import LocalStore
+from cloudckpt.storage.local.store import LocalStore
 from cloudckpt.storage.open import Location
 from tests.faults.hooked import HookedStore
 from tests.faults.states import delete, files, held, named, number_of, state

@@ -96,9 +96,6 @@ def restart(run: MemoryRun, case: Case, announced: list[int], at: str) -> None:
     """A fresh process finds what it must, saves on, and leaves a tidy directory."""
     assert set(run.named) <= set(run.indexed), at
     with run.manager(max_to_keep=2) as manager:
-        if run.state.left and not run.named:
-            refuses(manager, run)
-            return
         found = manager.restore_latest(default=None)
         if found is None:
             assert not case.before, at
@@ -113,16 +110,6 @@ def restart(run: MemoryRun, case: Case, announced: list[int], at: str) -> None:
         # All that was retired is gone; what was left behind stays.
         assert set(run.indexed) - {int(path[5:]) for path in run.state.left} == set(run.named), at
         assert same(manager.restore_latest()[0], tree(step + 300, "third")), at
-
-
-def refuses(manager: CheckpointManager, run: MemoryRun) -> None:
-    """It went back below all that was kept, and died before the new line had a checkpoint: nobody may guess."""
-    with pytest.warns(ckpt.RecoveryWarning), pytest.raises(ckpt.CheckpointDamagedError, match="were left behind"):
-        manager.restore_latest(default=None)
-    assert {f"ckpt-{step}" for step in run.indexed} == set(run.state.left)
-    lowest = min(run.indexed)
-    by_hand = manager.restore(lowest)
-    assert any(same(by_hand, tree(lowest, line)) for line in ("first", "second"))
 
 
 @pytest.mark.parametrize("mode", ["before", "after"])

@@ -12,7 +12,7 @@ import pytest
 
 import cloudckpt as ckpt
 from cloudckpt.errors import ObjectNotFoundError, PermissionDeniedError, TransientStorageError
-from cloudckpt.storage.local import LocalStore
+from cloudckpt.storage.local.store import LocalStore
 from tests.manager.runs import same, tree
 
 if TYPE_CHECKING:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from unittest.mock import Mock
 
 import numpy as np
 import pytest
 
 import cloudckpt as ckpt
+from cloudckpt.objects.load import load_tree
 from cloudckpt.objects.save import save_tree
+from cloudckpt.storage.http.client import HttpClient
 from cloudckpt.storage.open import Location
+from cloudckpt.stored.source import open_source
 from cloudckpt.testing.faults import FaultyStore
 from tests.manager.runs import MemoryRun, tree
+
+if TYPE_CHECKING:
+    from tests.servers import ObjectServer
 
 
 class Requests:
@@ -150,10 +156,95 @@ def test_an_empty_directory_costs_a_get_and_a_list(requests: Requests) -> None:
         assert requests.of(manager.restore_latest, default=None) == ["get checkpoint", "list ckpt-"]
 
 
-def test_the_latest_checkpoint_is_a_get_and_a_head(requests: Requests, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_latest_checkpoint_is_two_gets_and_a_list(requests: Requests, monkeypatch: pytest.MonkeyPatch) -> None:
     restored(requests)
     location = Location(requests.store, "run")
     monkeypatch.setattr("cloudckpt.state.latest.open_location", Mock(return_value=location))
-    assert requests.of(ckpt.latest_checkpoint, "run") == ["get checkpoint", "stat ckpt-2.index"]
+    assert requests.of(ckpt.latest_checkpoint, "run") == ["get checkpoint", "get ckpt-2.index", "list ckpt-2."]
     requests.run.store.delete(["run/checkpoint"])
     assert requests.of(ckpt.latest_checkpoint, "run") == ["get checkpoint", "list checkpoint"]
+
+
+def test_loading_is_three_requests_and_the_ranges(requests: Requests) -> None:
+    prefix = Location(requests.store, "run/ckpt-1")
+    save_tree(prefix, {"w": np.arange(9.0)})
+    data = "ckpt-1.data-00000-of-00001"
+    asked = requests.of(load_tree, prefix, like={"w": np.zeros(9)})
+    assert asked == ["get ckpt-1.index", "list ckpt-1.", f"read {data}", "stat ckpt-1.index"]
+    assert requests.of(open_source, prefix) == ["get ckpt-1.index", "list ckpt-1.", "stat ckpt-1.index"]
+
+
+def test_what_is_not_there_is_two_requests_and_two_for_the_message(requests: Requests) -> None:
+    with requests.run.manager() as manager:
+        manager.save(1, tree(1))
+    for key, advice in (("run/ckpt-2", "Check the path"), ("run", r"latest_checkpoint.*CheckpointManager")):
+        requests.store.operations.clear()
+        with pytest.raises(ckpt.CheckpointNotFoundError, match=advice):
+            load_tree(Location(requests.store, key))
+        name = key.removeprefix("run/")
+        assert requests.store.operations == [
+            f"get {name}.index", f"stat {name}", f"list {name}-", "stat checkpoint",
+        ]  # fmt: skip
+
+
+def test_losing_to_another_writer_costs_one_look(requests: Requests) -> None:
+    with requests.run.manager(requests.store) as loser, requests.run.manager() as winner:
+        loser.restore_latest(default=None)
+        winner.save(1, tree(1))
+        before = len(requests.store.operations)
+        with pytest.raises(ckpt.CommitConflictError):
+            loser.save(1, tree(1))
+        assert requests.store.operations[before:] == ["list ckpt-1.", "stat ckpt-1.index"]
+        loser.restore_latest()
+        winner.save(2, tree(2))
+        with pytest.raises(ckpt.CommitConflictError):
+            loser.save(3, tree(3))
+        assert requests.store.operations[-2:] == ["put checkpoint", "get checkpoint"]
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The requests that go out over HTTP, by their methods."""
+    methods: list[str] = []
+    send = HttpClient.request
+
+    def count(self: HttpClient, request: Any) -> Any:
+        methods.append(request.method)
+        return send(self, request)
+
+    monkeypatch.setattr(HttpClient, "request", count)
+    return methods
+
+
+def test_ten_thousand_small_tensors_over_http(object_server: ObjectServer, sent: list[str]) -> None:
+    """To a new prefix: a LIST, the data, the index. Back: the index, a LIST, the tree, the data, the index again."""
+    options = object_server.storage_options
+    small = {f"layer{number}": np.full(8, number, np.float32) for number in range(10_000)}
+    ckpt.save(f"{object_server.fresh_url()}/ckpt", {}, storage_options=options)  # the probe, and the credentials
+    prefix = f"{object_server.fresh_url()}/ckpt"
+    sent.clear()
+    ckpt.save(prefix, small, storage_options=options)
+    upload = "POST" if object_server.scheme == "gs" else "PUT"
+    assert sent == ["GET", upload, upload]
+    sent.clear()
+    loaded = ckpt.load(prefix, storage_options=options)
+    head = "GET" if object_server.scheme == "gs" else "HEAD"
+    assert Counter(sent) == Counter([*4 * ["GET"], head])
+    assert all(loaded[name].tobytes() == array.tobytes() for name, array in small.items())
+
+
+def test_a_managers_save_and_resume_over_http(object_server: ObjectServer, sent: list[str]) -> None:
+    options, directory = object_server.storage_options, object_server.fresh_url()
+    with ckpt.CheckpointManager(directory, max_to_keep=2, storage_options=options) as manager:
+        manager.save(1, tree(1))
+        sent.clear()
+        manager.save(2, tree(2))
+        assert len(sent) == 4  # a LIST, the data, the index, the state
+        sent.clear()
+        manager.save(3, tree(3))
+        # And of step 1 the index read, the index deleted, the data and a side file deleted, which is a batch on S3.
+        assert len(sent) == (8 if object_server.scheme == "gs" else 7)
+    with ckpt.CheckpointManager(directory, storage_options=options) as manager:
+        sent.clear()
+        assert manager.restore_latest()[1] == 3
+        assert len(sent) <= 6  # the state, a LIST, the index, two ranges, a look at the index

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from cloudckpt.storage.filesystem import FilesystemStore
+from cloudckpt.storage.filesystem.store import FilesystemStore
 from cloudckpt.storage.open import Location
 from tests.manager.runs import MemoryRun, manager_at, tree
 

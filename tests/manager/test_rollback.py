@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 import cloudckpt as ckpt
+from cloudckpt.garbage.collect import collect_in
+from cloudckpt.storage.open import Location
 from cloudckpt.testing.faults import Crash, FaultyStore
 from tests.manager.runs import MemoryRun, same, tree
 
@@ -108,32 +110,86 @@ def test_saving_a_step_that_exists_replaces_it(run: MemoryRun) -> None:
     assert len([name for name in run.files if name.startswith("ckpt-40.")]) == 2
 
 
-@pytest.mark.parametrize("step", [20, 25])
+@pytest.mark.parametrize("max_to_keep", [None, 1])
 @pytest.mark.parametrize("mode", ["before", "after"])
+@pytest.mark.parametrize("step", [5, 20, 25])
 def test_p4_killed_anywhere_on_the_way_back_the_left_line_is_never_resumed(
-    run: MemoryRun, step: int, mode: str
+    run: MemoryRun, step: int, mode: str, max_to_keep: int | None
 ) -> None:
+    outcomes = set()
+    for fail_at in range(1, 99):
+        here, announced = run.copy(), list[int]()
+        store = FaultyStore(here.store, fail_at, mode, forever=True, error=Crash())
+        died = go_back(here, store, step, max_to_keep, announced)
+        with here.manager(max_to_keep=max_to_keep) as manager:
+            state, found = manager.restore_latest()
+            outcomes.add((state["line"], found))
+            # One that is saved over a left one is listed as left until it is named: it might be the old one.
+            new = {step, step + 10}.intersection(here.indexed).difference(left(here))
+            if any(same(manager.restore(each), tree(each, "second")) for each in new):
+                assert (state["line"], found) in {("second", step), ("second", step + 10)}
+            elif here.named[-1:] != [40]:
+                assert (state["line"], found) == ("first", max(each for each in (10, 20) if each < step))
+            else:
+                # Nothing is left before the new line is there, or the step below it named as the newest.
+                assert (state["line"], found) in {("first", 40), ("first", step)}
+            assert found in announced[-1:] or not announced or found > announced[-1]
+            manager.save(found + 1, tree(found + 1, "third"))
+            assert manager.latest_step() == found + 1
+        collect_in(Location(here.store, "run"), no_writers=True, min_age=0.0)
+        assert len(here.files) == 2 * len(here.indexed) + 1, store.operations
+        if not died:
+            break
+    assert {("first", 40), ("second", step), ("second", step + 10)} <= outcomes
+
+
+def go_back(here: MemoryRun, store: FaultyStore, step: int, max_to_keep: int | None, announced: list[int]) -> bool:
+    """Restore 10 and save twice on from there; whether the process died on the way."""
+    try:
+        with here.manager(store, max_to_keep=max_to_keep) as manager:
+            manager.restore(10)
+            for each in (step, step + 10):
+                manager.save(each, tree(each, "second"))
+                announced.append(each)
+    except Crash:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("mode", ["before", "after"])
+def test_p4_before_all_that_is_kept_the_old_line_stays_until_the_new_one_is_there(run: MemoryRun, mode: str) -> None:
+    """There is nothing below to fall back to: so nothing is left before the one write that makes the new line."""
+    found_by: dict[str, set[int]] = {"us": set(), "TensorFlow's rule": set()}
     for fail_at in range(1, 99):
         here = run.copy()
         store = FaultyStore(here.store, fail_at, mode, forever=True, error=Crash())
-        died = False
         try:
-            with here.manager(store, max_to_keep=None) as manager:
-                manager.restore(10)
-                manager.save(step, tree(step, "second"))
-                manager.save(step + 10, tree(step + 10, "second"))
+            with here.manager(store) as manager:
+                manager.save(0, tree(0, "second"))
         except Crash:
-            died = True
-        with here.manager(max_to_keep=None) as manager:
-            state, found = manager.restore_latest()
-        if here.named[-1:] == [40]:
-            assert (found, state["line"]) == (40, "first")  # it had not begun to go back
-        elif state["line"] == "first":
-            assert found == max(each for each in (10, 20) if each < step)
-        else:
-            assert found in {step, step + 10}
-        if not died:
-            return
+            pass
+        with here.manager() as manager:
+            state, step = manager.restore_latest(default=("scratch", -1))
+            assert same(state, tree(step, "second" if step == 0 else "first"))
+            assert manager.all_steps() == ([0] if step == 0 else [10, 20, 30, 40])
+        found_by["us"].add(step)
+        found_by["TensorFlow's rule"].add(int(here.state.latest.removeprefix("ckpt-")))
+        if not store.failed:
+            break
+    assert found_by == {"us": {0, 40}, "TensorFlow's rule": {0, 40}}
+
+
+def test_p4_a_rollback_before_all_that_failed_is_forgotten_by_the_next_save(run: MemoryRun) -> None:
+    store = FaultyStore(run.store, 0, error=ckpt.StorageError("the disk is full"))
+    with run.manager(store, max_to_keep=None) as manager:
+        manager.restore_latest()
+        store._fail_at = len(store.operations) + 6
+        with pytest.raises(ckpt.StorageError, match="full"):
+            manager.save(5, tree(5, "second"))
+        assert store.operations[store._fail_at - 1] == "put ckpt-5.index"
+        assert (run.named, run.state.successor) == ([10, 20, 30, 40], "ckpt-5")
+        manager.save(50, tree(50))
+    assert (run.named, run.state.successor, left(run)) == ([10, 20, 30, 40, 50], "", [])
 
 
 def test_p2_a_step_that_was_deleted_or_left_gets_new_names(run: MemoryRun) -> None:
@@ -162,6 +218,21 @@ def test_p2_a_retired_step_saved_again_gets_new_names() -> None:
         for step in (1, 2, 1):
             manager.save(step, tree(step))
     assert "ckpt-1.data-00000-of-00001" not in run.files
+
+
+def test_p2_a_step_whose_save_has_failed_gets_new_names(run: MemoryRun) -> None:
+    """The DELETE of what it had written may arrive once more, late."""
+    store = FaultyStore(run.store, 0, error=ckpt.StorageError("the disk is full"))
+    with run.manager(store, max_to_keep=None) as manager:
+        manager.restore_latest()
+        store._fail_at = len(store.operations) + 5
+        with pytest.raises(ckpt.StorageError, match="full"):
+            manager.save(50, tree(50))
+        assert store.operations[-2:] == ["stat ckpt-50.index", "delete_if_version ckpt-50.data-00000-of-00001"]
+        assert not any(name.startswith("ckpt-50.") for name in run.files)
+        manager.save(50, tree(50))
+    run.store.delete(["run/ckpt-50.data-00000-of-00001"])
+    assert restored_step(run, "first") == 50
 
 
 @pytest.mark.parametrize("fail_at_index", [False, True])

@@ -14,8 +14,9 @@ from fsspec.implementations.local import LocalFileSystem
 import cloudckpt as ckpt
 from cloudckpt.checksums import crc32c
 from cloudckpt.errors import CommitConflictError, UnsupportedOperationError
+from cloudckpt.objects.load import load_tree
 from cloudckpt.objects.save import save_tree
-from cloudckpt.storage.filesystem import FilesystemStore
+from cloudckpt.storage.filesystem.store import FilesystemStore
 from cloudckpt.storage.open import Location, open_location
 from cloudckpt.storage.store import Always
 from tests.manager.runs import manager_at, same, tree
@@ -55,6 +56,12 @@ def opened(request: pytest.FixtureRequest) -> Open:
 def shared(request: pytest.FixtureRequest) -> Open:
     """A directory on each of the stores that tell two writers apart."""
     return opener(request.param, request)
+
+
+def test_what_a_manager_keeps_is_no_checkpoint_itself(opened: Open) -> None:
+    save(opened, 1)
+    with opened() as directory, pytest.raises(ckpt.CheckpointNotFoundError, match="latest_checkpoint"):
+        load_tree(directory)
 
 
 def save(opened: Open, *steps: int, **options: Any) -> None:

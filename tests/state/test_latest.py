@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,10 +10,13 @@ import pytest
 
 import cloudckpt as ckpt
 from cloudckpt.checkpoint.v1_save import save_v1
-from cloudckpt.errors import PermissionDeniedError
+from cloudckpt.errors import CheckpointDamagedError, PermissionDeniedError, RecoveryWarning
+from cloudckpt.storage.local.store import LocalStore
 from cloudckpt.storage.open import open_location
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
 
@@ -25,9 +29,14 @@ def run(tmp_path: Path) -> Path:
     return tmp_path / "run"
 
 
-def write_state(run: Path, path: str, name: str = "checkpoint") -> None:
+def write_state(run: Path, path: str, name: str = "checkpoint", older: Iterable[str] = ()) -> None:
     escaped = path.replace("\\", "\\\\")
-    (run / name).write_text(f'model_checkpoint_path: "{escaped}"\n')
+    lines = [f'model_checkpoint_path: "{escaped}"', *(f'all_model_checkpoint_paths: "{each}"' for each in older)]
+    (run / name).write_text("\n".join([*lines, ""]))
+
+
+def passed_over(path: str, why: str = "it is not there") -> AbstractContextManager[object]:
+    return pytest.warns(RecoveryWarning, match=rf"{re.escape(path)}.* is passed over: .*{why}")
 
 
 @pytest.mark.parametrize(
@@ -58,12 +67,14 @@ def test_a_folder_below_is_inside(run: Path) -> None:
 @pytest.mark.parametrize("path", ["../ckpt-7", "below/../../ckpt-7", "ckpt-?", "ckpt-4", "..", "/", ".", "ckpt-5/"])
 def test_what_is_not_there_or_outside_is_none(run: Path, path: str) -> None:
     write_state(run, path)
-    assert ckpt.latest_checkpoint(run) is None
+    with passed_over(path):
+        assert ckpt.latest_checkpoint(run) is None
 
 
 def test_an_absolute_path_outside_is_none(run: Path) -> None:
     write_state(run, str(run.parent / "ckpt-7"))
-    assert ckpt.latest_checkpoint(run) is None
+    with passed_over("ckpt-7"):
+        assert ckpt.latest_checkpoint(run) is None
 
 
 def test_an_absolute_path_inside_is_found(run: Path) -> None:
@@ -117,7 +128,7 @@ def test_no_permission_raises(run: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         raise PermissionDeniedError(f"{key}: not for you", path=key)
 
     write_state(run, "ckpt-5")
-    monkeypatch.setattr("cloudckpt.storage.local.LocalStore.get", denied)
+    monkeypatch.setattr("cloudckpt.storage.local.store.LocalStore.get", denied)
     with pytest.raises(PermissionError):
         ckpt.latest_checkpoint(run)
 
@@ -148,10 +159,75 @@ def test_files_of_version_1_are_found_by_name_and_by_pattern(version_1: Path, pa
 @pytest.mark.parametrize("path", ["model-2", "model-2-?????-of-00003", "model-3", "nothing-*", "../run/model-[3-4]"])
 def test_files_of_version_1_that_are_not_there_are_none(version_1: Path, path: str) -> None:
     write_state(version_1, path)
-    assert ckpt.latest_checkpoint(version_1) is None
+    with passed_over(path):
+        assert ckpt.latest_checkpoint(version_1) is None
 
 
 def test_an_index_comes_before_a_file_of_the_same_name(version_1: Path) -> None:
     ckpt.save(version_1 / "model-1", {"w": np.zeros(1)})
     write_state(version_1, "model-1")
     assert ckpt.load(ckpt.latest_checkpoint(version_1) or "")["w"].tolist() == [0]
+
+
+@pytest.fixture
+def steps(run: Path) -> Path:
+    """The directory, with the steps 1 to 3 in a state file that names them."""
+    for step in (1, 2, 3):
+        ckpt.save(run / f"ckpt-{step}", {"w": np.full(step, step)})
+    write_state(run, "ckpt-3", older=[f"ckpt-{step}" for step in (1, 2, 3)])
+    return run
+
+
+def lose_data(run: Path, *steps: int) -> None:
+    for step in steps:
+        (run / f"ckpt-{step}.data-00000-of-00001").unlink()
+
+
+def test_one_that_is_still_being_copied_is_passed_over(steps: Path) -> None:
+    lose_data(steps, 3)
+    with passed_over("ckpt-3", "is missing"):
+        assert ckpt.latest_checkpoint(steps) == f"{steps}/ckpt-2"
+    (steps / "ckpt-2.data-00000-of-00001").write_bytes(b"short")
+    with passed_over("ckpt-3", "is missing"), passed_over("ckpt-2", "has 5 bytes where the index needs"):
+        assert ckpt.latest_checkpoint(steps) == f"{steps}/ckpt-1"
+
+
+@pytest.mark.parametrize("damage", [b"", b"no index"])
+def test_one_whose_index_is_damaged_or_not_yet_there_is_passed_over(steps: Path, damage: bytes) -> None:
+    (steps / "ckpt-3.index").write_bytes(damage)
+    with passed_over("ckpt-3", "ckpt-3.index"):
+        assert ckpt.latest_checkpoint(steps) == f"{steps}/ckpt-2"
+    (steps / "ckpt-3.index").unlink()
+    with passed_over("ckpt-3"):
+        assert ckpt.latest_checkpoint(steps) == f"{steps}/ckpt-2"
+
+
+def test_something_and_nothing_whole_is_not_none(steps: Path) -> None:
+    """Whoever took None for an answer would start from scratch."""
+    lose_data(steps, 1, 2, 3)
+    with pytest.warns(RecoveryWarning), pytest.raises(CheckpointDamagedError, match=r"ckpt-3' is not whole: .*missing"):
+        ckpt.latest_checkpoint(steps)
+
+
+def test_files_of_version_1_that_lack_are_passed_over(version_1: Path) -> None:
+    write_state(version_1, "model-2-?????-of-00002", older=["model-1"])
+    (version_1 / "model-2-00001-of-00002").unlink()
+    with passed_over("model-2-?????-of-00002", "it lacks 1 of its 2 files"):
+        assert ckpt.latest_checkpoint(version_1) == f"{version_1}/model-1"
+
+
+def test_one_that_is_replaced_while_it_is_looked_at_is_not_passed_over(
+    steps: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its index is read, then another is put in its place and the old data is deleted."""
+    get, replacements = LocalStore.get, iter([1])
+
+    def then_replaced(self: LocalStore, key: str) -> object:
+        answer = get(self, key)
+        if key.endswith("ckpt-3.index") and next(replacements, None):
+            ckpt.save(steps / "ckpt-3", {"w": np.ones(99)})
+        return answer
+
+    monkeypatch.setattr(LocalStore, "get", then_replaced)
+    assert ckpt.latest_checkpoint(steps) == f"{steps}/ckpt-3"
+    assert next(replacements, None) is None

@@ -62,12 +62,19 @@ def test_nothing_to_remark_no_comment_line() -> None:
         b'# by hand\nmodel_checkpoint_path: "ckpt" "-1" # joined\n\nall_model_checkpoint_paths: "ckpt-\\061"\n',
         b'model_checkpoint_path: "ckpt-1" all_model_checkpoint_paths: "ckpt-1" later_field { a: 1 b: "x" }',
         b'#cloudckpt: {"retired": 5}\nmodel_checkpoint_path: "ckpt-1" all_model_checkpoint_paths: "ckpt-1"',
-        b'# cloudckpt: {"max_save_time": 9}\nmodel_checkpoint_path: "ckpt-1" all_model_checkpoint_paths: "ckpt-1"',
+        b'# cloudckpt: {"of_later_versions": 9}\nmodel_checkpoint_path: "ckpt-1" all_model_checkpoint_paths: "ckpt-1"',
     ],
     ids=["crlf", "one line", "lists", "escapes", "unknown field", "almost our comment", "unknown remark"],
 )
 def test_other_ways_to_write_the_same(text: bytes) -> None:
     assert decode_state(text, "checkpoint") == CheckpointState("ckpt-1", ("ckpt-1",))
+
+
+def test_how_long_saves_may_take() -> None:
+    state = CheckpointState("ckpt-1", ("ckpt-1",), max_save_time=90000.0)
+    assert decode_state(encode_state(state), "checkpoint") == state
+    assert encode_state(state).startswith(b'# cloudckpt: {"retired": [], "left": [], "max_save_time": 90000.0}\n')
+    assert decode_state(b'# cloudckpt: {"max_save_time": null}', "checkpoint") == CheckpointState()
 
 
 def test_an_empty_file_is_an_empty_state() -> None:
@@ -98,6 +105,14 @@ HOSTILE_COMMENTS = {
     "a string for a list": '{"retired": "ckpt-1"}',
     "numbers in the list": '{"retired": [1]}',
     "lists in the list": '{"left": [["ckpt-1"]]}',
+    "a string for a number": '{"max_save_time": "90000"}',
+    "true for a number": '{"max_save_time": true}',
+    "no time": '{"max_save_time": 0}',
+    "a negative time": '{"max_save_time": -1}',
+    "not a number": '{"max_save_time": NaN}',
+    "an endless time": '{"max_save_time": Infinity}',
+    "a time of centuries": '{"max_save_time": 1e10}',
+    "a time of many digits": f'{{"max_save_time": {"9" * 400}}}',
     "deep": "[" * DEEP,
     "a long number": "9" * 5000,
 }

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from cloudckpt.state.retention import Kept
 from cloudckpt.state.state_file import CheckpointState
-from cloudckpt.state.transitions import adopted, before_save, named, own, saved
+from cloudckpt.state.transitions import adopted, before_save, named, own, saved, settled
 from tests.state.views import indexed, state_of
 
 STATE = state_of("ckpt-1", "ckpt-2", "ckpt-3", retired=("ckpt-0",), left=("ckpt-9",))
@@ -85,10 +85,25 @@ def test_p4_a_lower_step_leaves_itself_and_what_follows() -> None:
     assert save(STATE, 2).left == ("ckpt-9", "ckpt-3")
 
 
-def test_p4_a_step_below_all_leaves_all() -> None:
+def test_p4_a_step_below_all_leaves_all_once_it_is_there() -> None:
+    before = replace(STATE, retired=())
     state = before_save(STATE, 0, "ckpt")
-    assert (state.latest, state.paths, state.timestamps) == ("", (), ())
-    assert state.left == ("ckpt-9", "ckpt-1", "ckpt-2", "ckpt-3")
+    assert state == replace(before, successor="ckpt-0")
+    assert before_save(state, 0, "ckpt") == state
+    assert before_save(STATE, 0, "ckpt", "v1") == replace(state, instead_of="v1")
+    assert before_save(state, 4, "ckpt") == before
+    assert settled(state, lambda _: False) == before
+    there = settled(state, lambda name: name == "ckpt-0")
+    assert (there.latest, there.paths, there.successor) == ("ckpt-0", ("ckpt-0",), "")
+    assert there.left == ("ckpt-9", "ckpt-1", "ckpt-2", "ckpt-3")
+    after = save(STATE, 0)
+    assert (after.paths, after.left, after.successor) == (("ckpt-0",), there.left, "")
+
+
+def test_p4_the_first_that_is_named_can_be_its_own_successor() -> None:
+    state = before_save(state_of("ckpt-1", "ckpt-2"), 1, "ckpt")
+    there = settled(state, lambda _: True)
+    assert (there.paths, there.left) == (("ckpt-1",), ("ckpt-2",))
 
 
 def test_p4_paths_outside_are_left_by_their_names() -> None:

@@ -1,0 +1,1 @@
+"""What saves have left behind that no checkpoint needs: finding it, and removing it by its age."""
