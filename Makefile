@@ -1,5 +1,5 @@
 # Everything runs in .venv, which the targets make and fill for themselves: all that is needed is make and Python 3.11
-# to 3.13, and Go or Docker (or MinIO and fake-gcs-server from elsewhere) for the tests against real servers.
+# to 3.13, and Go or Docker (or the servers' binaries from elsewhere) for the tests against real servers.
 
 PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
 	"$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
@@ -17,7 +17,7 @@ INSTALL_INPUTS := pyproject.toml $(wildcard hatch_build.py protos/*)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check format docs bench fuzz servers compose clean
+.PHONY: help demo test faults check format docs bench fuzz servers compose clean
 
 help:  ## Say what each target does
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,8 +25,11 @@ help:  ## Say what each target does
 demo: $(VENV)/installed-demo  ## Kill a training job in the middle of its saves, and see that nothing is lost
 	$(BIN)/python examples/demo.py
 
-test: $(VENV)/installed-dev  ## Run all tests: with real TensorFlow, and real servers where Go or Docker is there
+test: $(VENV)/installed-dev  ## Run the tests: with real TensorFlow, and real servers where Go or Docker is there
 	@scripts/servers.sh "$(CLOUDCKPT_SERVERS)" $(BIN)/python -m pytest $(PYTEST_FLAGS)
+
+faults: $(VENV)/installed-dev  ## Run the whole fault loops, against real servers; `make test` runs a sample of each
+	@scripts/servers.sh "$(CLOUDCKPT_SERVERS)" $(BIN)/python -m pytest -m faults $(PYTEST_FLAGS)
 
 check: $(VENV)/installed-dev  ## Look at format, lint, types, the direction of the imports, and the docs' build
 	$(BIN)/ruff format --check
@@ -48,11 +51,11 @@ bench: $(VENV)/installed-bench  ## Measure import, save and restore beside other
 fuzz: $(VENV)/installed-fuzz  ## Feed mutated files to every reader, guided by coverage (FUZZ_SECONDS=600, FUZZ_FLAGS="v1 v2")
 	$(BIN)/python -m fuzz --seconds $(FUZZ_SECONDS) $(if $(FUZZ_KEEP),--keep "$(FUZZ_KEEP)") $(FUZZ_FLAGS)
 
-servers:  ## Build MinIO and fake-gcs-server with Go, once, into the user's cache
+servers:  ## Build MinIO, fake-gcs-server and toxiproxy with Go, and get Azurite with npm, once, into the user's cache
 	@scripts/servers.sh "$(CLOUDCKPT_SERVERS)"
 
-compose:  ## Start the same servers with Docker instead, until Ctrl-C
-	docker compose --file docker/compose.yaml up
+compose: $(VENV)/installed-demo  ## The demo with Docker: kill a job's container in its saves, and let the next one go on
+	PYTHONPATH=examples $(BIN)/python docker/preempt.py
 
 clean:  ## Remove .venv, caches and what was built in the checkout
 	rm -rf $(VENV) build dist docs/_build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import signal
 import socket
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -18,12 +19,16 @@ if TYPE_CHECKING:
 
 
 def leave_the_users_environment() -> None:
-    """No test sees the credentials, profiles, proxies or fsspec settings of whoever runs it."""
+    """No test sees the credentials, profiles, proxies, authorities or fsspec settings of whoever runs it."""
     for name in list(os.environ):
-        if name.startswith(("AWS_", "GOOGLE_", "FSSPEC_")) or name.lower() in {
+        if name.startswith(("AWS_", "AZURE_", "GCSFS_", "GOOGLE_", "FSSPEC_", "STORAGE_EMULATOR_")) or name.lower() in {
             "http_proxy",
             "https_proxy",
             "all_proxy",
+            "no_proxy",
+            "requests_ca_bundle",
+            "ssl_cert_file",
+            "ssl_cert_dir",
         }:
             del os.environ[name]
     nowhere = os.path.join(os.sep, "nonexistent")
@@ -43,6 +48,9 @@ def leave_the_users_environment() -> None:
 
 leave_the_users_environment()
 
+# Ctrl-C is tested, here and in processes that inherit this; whoever starts the tests in the background ignores it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 # A busy machine is no failure: examples of Hypothesis are not timed.
 settings.register_profile("cloudckpt", deadline=None)
 settings.load_profile("cloudckpt")
@@ -61,7 +69,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 @pytest.fixture(scope="session", autouse=True)
 def only_local_network() -> Iterator[None]:
     """A connection to anything but this machine, or the servers given by the environment, fails the test."""
-    given = [os.environ.get(f"CLOUDCKPT_TEST_{kind}_ENDPOINT", "") for kind in ("S3", "GCS")]
+    given = [os.environ.get(f"CLOUDCKPT_TEST_{kind}_ENDPOINT", "") for kind in ("S3", "GCS", "AZURE")]
     hosts = {host for url in given if (host := urlsplit(url).hostname)}
     allowed = {str(entry[4][0]) for host in hosts for entry in socket.getaddrinfo(host, None)}
     with pytest.MonkeyPatch.context() as patch:

@@ -2,7 +2,7 @@
 
 A binary is looked for in the folder that CLOUDCKPT_SERVERS names, on PATH, and where `make servers` puts it. A server
 that runs already (docker/compose.yaml) is used instead when CLOUDCKPT_TEST_S3_ENDPOINT or CLOUDCKPT_TEST_GCS_ENDPOINT
-gives its address.
+gives its address; not by the tests of tests/network/, which kill servers and stand between them and the client.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ import time
 import urllib.request
 import uuid
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import pytest
 
@@ -61,6 +61,70 @@ class ObjectServer:
         make = make_s3_bucket if self.scheme == "s3" else make_gcs_bucket
         return make(self.name, self.endpoint_url)
 
+    def through(self, endpoint: str, **options: Any) -> ObjectServer:
+        """The same bucket over a proxy that listens at `endpoint`, with more storage options if wanted."""
+        changed = {**self.storage_options, "endpoint_url": endpoint, **options}
+        return replace(self, endpoint_url=endpoint, storage_options=changed)
+
+
+class ServerProcess:
+    """A server that can be killed and started again, with the same data on the same port.
+
+    Args:
+        command: with its arguments.
+        folder: where it runs and logs.
+        endpoint: the URL that it will listen at.
+        health: the path of a page that answers 200 once it serves.
+        environ: added to this process's environment.
+    """
+
+    def __init__(
+        self, command: Sequence[str], folder: Path, endpoint: str, health: str, environ: Mapping[str, str]
+    ) -> None:
+        self._command, self._folder, self._environ = command, folder, environ
+        self.endpoint, self._health = endpoint, health
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it; returns once its health page answers."""
+        log = self._folder / "server.log"
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(
+                self._command,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **self._environ},
+                cwd=self._folder,
+            )
+        wait_until_it_answers(self._process, self.endpoint + self._health, log)
+
+    def kill(self) -> None:
+        """`kill -9`."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def stop(self) -> None:
+        """Ask it to end, and see to it that it does."""
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
 
 def missing_part(part: str, remedy: str) -> NoReturn:
     """Skip the test for want of a real part, and say how to get it; in CI (CI=true) fail instead."""
@@ -77,12 +141,18 @@ def running_minio(folder: Path) -> Iterator[ObjectServer]:
     if given:
         yield make_s3_bucket("minio", given)
         return
+    with minio_process(folder) as process:
+        yield make_s3_bucket("minio", process.endpoint)
+
+
+def minio_process(folder: Path) -> ServerProcess:
+    """MinIO with its data in `folder`, not started yet."""
     port = free_port()
     command = [find_binary("minio", "CLOUDCKPT_TEST_S3_ENDPOINT"), "server", "--quiet", "--address"]
     command += [f"127.0.0.1:{port}", str(folder / "data")]
     environ = {"MINIO_ROOT_USER": ACCESS_KEY, "MINIO_ROOT_PASSWORD": SECRET_KEY, "MINIO_BROWSER": "off"}
-    with running(command, folder, f"http://127.0.0.1:{port}", "/minio/health/live", environ) as endpoint:
-        yield make_s3_bucket("minio", endpoint)
+    # Only this page waits until requests are served; others are refused for a moment more.
+    return ServerProcess(command, folder, f"http://127.0.0.1:{port}", "/minio/health/cluster", environ)
 
 
 @contextmanager
@@ -90,8 +160,8 @@ def running_moto(folder: Path) -> Iterator[ObjectServer]:
     """Moto's S3 in a process of its own."""
     port = free_port()
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    with running(command, folder, f"http://127.0.0.1:{port}", "/moto-api/", {}) as endpoint:
-        yield make_s3_bucket("moto", endpoint)
+    with ServerProcess(command, folder, f"http://127.0.0.1:{port}", "/moto-api/", {}) as process:
+        yield make_s3_bucket("moto", process.endpoint)
 
 
 @contextmanager
@@ -101,32 +171,50 @@ def running_fake_gcs(folder: Path) -> Iterator[ObjectServer]:
     if given:
         yield make_gcs_bucket("fake-gcs-server", given)
         return
+    with fake_gcs_process(folder) as process:
+        yield make_gcs_bucket("fake-gcs-server", process.endpoint)
+
+
+def fake_gcs_process(folder: Path, external_url: str | None = None, *, on_disk: bool = False) -> ServerProcess:
+    """fake-gcs-server, not started yet.
+
+    Args:
+        folder: where it runs.
+        external_url: where it sends the parts of uploads: the URL of a proxy before it, or its own by default.
+        on_disk: whether its objects outlive it. Its upload sessions never do.
+    """
     port = free_port()
     endpoint = f"http://127.0.0.1:{port}"
-    command = [find_binary("fake-gcs-server", "CLOUDCKPT_TEST_GCS_ENDPOINT"), "-backend", "memory", "-scheme", "http"]
-    command += [
-        "-host",
-        "127.0.0.1",
-        "-port",
-        str(port),
-        "-external-url",
-        endpoint,
-        "-public-host",
-        f"127.0.0.1:{port}",
-    ]
-    with running(command, folder, endpoint, "/storage/v1/b", {}):
-        yield make_gcs_bucket("fake-gcs-server", endpoint)
+    command = [find_binary("fake-gcs-server", "CLOUDCKPT_TEST_GCS_ENDPOINT"), "-scheme", "http"]
+    command += ["-host", "127.0.0.1", "-port", str(port), "-public-host", f"127.0.0.1:{port}"]
+    command += ["-external-url", external_url or endpoint]
+    backend = ["filesystem", "-filesystem-root", str(folder / "data")] if on_disk else ["memory"]
+    command += ["-backend", *backend]
+    return ServerProcess(command, folder, endpoint, "/storage/v1/b", {})
 
 
-def find_binary(name: str, endpoint_variable: str) -> str:
-    """The path of a server's binary; where there is none, the test is skipped, or fails in CI."""
+@contextmanager
+def running_toxiproxy(folder: Path) -> Iterator[str]:
+    """toxiproxy, without a proxy yet; gives the URL that it is controlled by."""
+    port = free_port()
+    command = [find_binary("toxiproxy-server"), "-host", "127.0.0.1", "-port", str(port)]
+    with ServerProcess(command, folder, f"http://127.0.0.1:{port}", "/version", {}) as process:
+        yield process.endpoint
+
+
+def find_binary(name: str, endpoint_variable: str | None = None) -> str:
+    """The path of a server's binary; where there is none, the test is skipped, or fails in CI.
+
+    Args:
+        name: of the binary.
+        endpoint_variable: names a variable of the environment that may give the URL of a running one instead.
+    """
     folders = [os.environ.get("CLOUDCKPT_SERVERS", ""), os.environ.get("PATH", "")]
     folders.append(str(Path.home() / ".cache" / "cloudckpt" / "servers" / "bin"))
     found = shutil.which(name, path=os.pathsep.join(folder for folder in folders if folder))
     if found is None:
-        missing_part(
-            name, f"`make servers`, or CLOUDCKPT_SERVERS=<folder of {name}>, or {endpoint_variable}=<URL> (docker/)"
-        )
+        instead = f", or {endpoint_variable}=<URL> (docker/)" if endpoint_variable else ""
+        missing_part(name, f"`make servers`, or CLOUDCKPT_SERVERS=<folder of {name}>{instead}")
     return found
 
 
@@ -136,28 +224,6 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-@contextmanager
-def running(
-    command: Sequence[str], folder: Path, endpoint: str, health: str, environ: Mapping[str, str]
-) -> Iterator[str]:
-    """Run a server until the block ends; entered once its health page answers."""
-    log = folder / "server.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command, stdout=output, stderr=subprocess.STDOUT, env={**os.environ, **environ}, cwd=folder
-        )
-    try:
-        wait_until_it_answers(process, endpoint + health, log)
-        yield endpoint
-    finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 def wait_until_it_answers(process: subprocess.Popen[bytes], url: str, log: Path) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import socket
+import urllib.request
 
 import pytest
 
-from tests.servers import find_binary, missing_part
+import cloudckpt as ckpt
+from tests.servers import find_binary, make_s3_bucket, minio_process, missing_part
 
 
 @pytest.mark.parametrize("connect", ["connect", "connect_ex"])
@@ -39,5 +41,24 @@ def test_binaries_are_found_where_the_environment_says(monkeypatch, tmp_path):
     monkeypatch.delenv("CI", raising=False)
     monkeypatch.setenv("CLOUDCKPT_SERVERS", str(tmp_path))
     assert find_binary("a-server", "X") == str(binary)
-    with pytest.raises(pytest.skip.Exception, match="make servers"):
+    with pytest.raises(pytest.skip.Exception, match=r"make servers.*, or X=<URL>"):
         find_binary("no-such-server", "X")
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(pytest.fail.Exception, match=r"CLOUDCKPT_SERVERS=<folder of no-such-server>$"):
+        find_binary("no-such-server")
+
+
+def test_a_server_that_was_killed_starts_again_with_its_data(tmp_path):
+    with minio_process(tmp_path) as process:
+        server = make_s3_bucket("minio", process.endpoint)
+        ckpt.save(f"{server.root}/ckpt", {"a": 1}, storage_options=server.storage_options)
+        process.kill()
+        with pytest.raises(OSError, match="refused"):
+            urllib.request.urlopen(process.endpoint)
+        process.start()
+        assert ckpt.load(f"{server.root}/ckpt", storage_options=server.storage_options) == {"a": 1}
+
+
+def test_whole_fault_loops_run_only_when_asked_for(request):
+    """`make test` runs their samples, `make faults` the whole."""
+    assert request.config.getini("addopts")[-2:] == ["-m", "not faults"]
