@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from benchmarks import growth, import_time, local_disk, many, one_slice, peak_memory, s3
+from benchmarks import gcs, growth, import_time, local_disk, many, network, one_slice, peak_memory, requests, s3
 from benchmarks.options import Options, parse_options
 from benchmarks.report import Goal, Report, goals_table
 
@@ -20,6 +20,9 @@ SUBJECTS: dict[str, Callable[[Options, Path], Report]] = {
     "import": import_time.measure,
     "local": local_disk.measure,
     "s3": s3.measure,
+    "gcs": gcs.measure,
+    "network": network.measure,
+    "requests": requests.measure,
     "many": many.measure,
     "slice": one_slice.measure,
     "memory": peak_memory.measure,

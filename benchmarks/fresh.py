@@ -1,6 +1,7 @@
 """One save or restore in a fresh process: how long it takes, and its peak memory.
 
-Run as a program it does the work and prints the result: python -m benchmarks.fresh save FOLDER COUNT BYTES ROUNDS.
+Run as a program it does the work and prints the result:
+python -m benchmarks.fresh save FOLDER COUNT BYTES ROUNDS OPTIONS.
 """
 
 from __future__ import annotations
@@ -13,16 +14,19 @@ import time
 from dataclasses import asdict, dataclass
 from math import inf
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 import cloudckpt as ckpt
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 __all__ = ["Result", "checkpoint", "remove", "run"]
 
 Way = Literal["save", "restore", "hold"]
-OPTIONS = {"fsync": False}
+UNSYNCED = {"fsync": False}
 
 
 @dataclass(frozen=True)
@@ -35,33 +39,46 @@ class Result:
     """bytes of memory that the first round needed at most, beyond what there was before it"""
 
 
-def run(way: Way, folder: Path, count: int, size: int, rounds: int = 1) -> Result:
-    """Save or restore `count` float32 tensors of `size` bytes each, or only hold as many as a restore returns."""
-    command = [sys.executable, "-m", __name__, way, str(folder), str(count), str(size), str(rounds)]
+def run(
+    way: Way,
+    folder: Path | str,
+    count: int,
+    size: int,
+    *,
+    rounds: int = 1,
+    options: Mapping[str, Any] = UNSYNCED,
+) -> Result:
+    """Save or restore `count` float32 tensors of `size` bytes each, or only hold as many as a restore returns.
+
+    In a bucket, which `folder` may be in, there must be one round.
+    """
+    numbers = [str(count), str(size), str(rounds)]
+    command = [sys.executable, "-m", __name__, way, str(folder), *numbers, json.dumps(dict(options))]
     printed = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
     return Result(**json.loads(printed))
 
 
-def checkpoint(folder: Path, count: int, size: int) -> Path:
+def checkpoint(folder: Path | str, count: int, size: int) -> str:
     """The prefix that is saved to and restored from."""
-    return folder / f"{count}-of-{size}"
+    return f"{folder}/{count}-of-{size}"
 
 
-def main(way: Way, folder: Path, count: int, size: int, rounds: int) -> Result:
+def main(way: Way, folder: str, count: int, size: int, *, rounds: int, options: dict[str, Any]) -> Result:
     """What the fresh process does."""
-    ckpt.load(ckpt.save(folder / "warm", {"x": np.zeros(4)}, storage_options=OPTIONS))  # lazy imports
+    warm = ckpt.save(f"{folder}/warm", {"x": np.zeros(4)}, storage_options=options)
+    ckpt.load(warm, storage_options=options)  # lazy imports
     arrays = make(count, size) if way == "save" else {}
     prefix = checkpoint(folder, count, size)
     before, seconds, peak = reset_peak(), inf, 0
     for number in range(rounds):
-        if way == "save":
+        if way == "save" and number:
             remove(prefix)
         os.sync()
         start = time.perf_counter()
         if way == "save":
-            ckpt.save(prefix, arrays, storage_options=OPTIONS)
+            ckpt.save(prefix, arrays, storage_options=options)
         else:
-            arrays = ckpt.load(prefix) if way == "restore" else make(count, size)
+            arrays = ckpt.load(prefix, storage_options=options) if way == "restore" else make(count, size)
         seconds = min(seconds, time.perf_counter() - start)
         peak = peak if number else memory("VmHWM") - before
         if way != "save":
@@ -69,9 +86,9 @@ def main(way: Way, folder: Path, count: int, size: int, rounds: int) -> Result:
     return Result(seconds, peak)
 
 
-def remove(prefix: Path) -> None:
-    """Delete a checkpoint's files, so that a save replaces none."""
-    for file in prefix.parent.glob(f"{prefix.name}.*"):
+def remove(prefix: str) -> None:
+    """Delete a local checkpoint's files, so that a save replaces none."""
+    for file in Path(prefix).parent.glob(f"{Path(prefix).name}.*"):
         file.unlink()
 
 
@@ -94,5 +111,6 @@ def memory(field: str) -> int:
 
 
 if __name__ == "__main__":
-    chosen, place, *numbers = sys.argv[1:]
-    print(json.dumps(asdict(main(chosen, Path(place), *map(int, numbers)))))  # type: ignore[arg-type]  # from `run`
+    chosen, place, tensors, each, times, given = sys.argv[1:]
+    result = main(chosen, place, int(tensors), int(each), rounds=int(times), options=json.loads(given))  # type: ignore[arg-type]  # from `run`
+    print(json.dumps(asdict(result)))

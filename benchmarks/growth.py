@@ -87,8 +87,9 @@ def points(shapes: Sequence[tuple[int, int]], amounts: Sequence[int], folder: Pa
     found = []
     for (count, size), amount in zip(shapes, amounts, strict=True):
         rounds = max(2, min(5, (4 << 30) // (count * (size + 10_000))))
-        save = fresh.run("save", folder, count, size, rounds)
-        restore, held = fresh.run("restore", folder, count, size, rounds), fresh.run("hold", folder, count, size)
+        save = fresh.run("save", folder, count, size, rounds=rounds)
+        restore = fresh.run("restore", folder, count, size, rounds=rounds)
+        held = fresh.run("hold", folder, count, size)
         fresh.remove(fresh.checkpoint(folder, count, size))
         found.append(Point(amount, save, fresh.Result(restore.seconds, max(0, restore.peak - held.peak))))
     return found

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from benchmarks.options import Options
 
 PROGRAM = "import time; import numpy; start = time.perf_counter(); import {module}; print(time.perf_counter() - start)"
-MODULES = ("cloudckpt", "fsspec", "tenacity", "crc32c", "google.protobuf.text_format", "s3fs", "gcsfs", "boto3")
+MODULES = ("cloudckpt", "fsspec", "crc32c", "google.protobuf.text_format", "s3fs", "gcsfs", "boto3")
 
 
 def measure(options: Options, _folder: Path) -> Report:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Options", "parse_options"]
 
-QUICK = {"size_mib": 64, "counts": [2000], "largest_count": 10_000, "largest_mib": 64, "rounds": 2}
+QUICK = {"size_mib": 128, "counts": [2000], "largest_count": 10_000, "largest_mib": 64, "rounds": 2}
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Options:
     plot: Path | None
 
     def few_large_tensors(self) -> Plan:
-        """What `local` and `s3` save."""
+        """What `local`, `s3`, `gcs` and `network` save."""
         return Plan(make_arrays(self.size_mib << 20, self.tensors), self.rounds)
 
 
