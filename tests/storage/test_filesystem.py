@@ -449,3 +449,12 @@ def test_the_version_takes_identities_before_times():
     assert one.version != described("key", {"size": 1, "ETag": "b", "mtime": 1}).version
     assert described("key", {"size": 1, "mtime": 1}).version != described("key", {"size": 1, "mtime": 2}).version
     assert described("key", {"size": 1}).version != described("key", {"size": 2}).version
+
+
+def test_a_time_is_the_same_version_in_whatever_form_it_comes() -> None:
+    moment = datetime(2026, 5, 1, 12, 30, 15, 250000, tzinfo=UTC)
+    assert (
+        described("key", {"size": 1, "created": moment.timestamp()}).version
+        == described("key", {"size": 1, "created": moment}).version
+        == described("key", {"size": 1, "created": moment.replace(tzinfo=None)}).version
+    )

@@ -23,21 +23,24 @@ def described(key: str, info: Mapping[str, Any]) -> ObjectInfo:
     size = int(info.get("size") or 0)
     identity = [f"{name}={info[name]}" for name in _IDENTITIES if info.get(name)]
     if not identity:
-        identity = [f"{name}={info[name]}" for name in ("ino", *_TIMES) if info.get(name) is not None]
+        # Some give the same time as a number in one answer and as a datetime in another.
+        found = {name: info[name] for name in ("ino", *_TIMES) if info.get(name) is not None}
+        identity = [f"{name}={value if (time := _seconds(value)) is None else time}" for name, value in found.items()]
     return ObjectInfo(key, size, ",".join([*identity, f"size={size}"]), _modified(info))
 
 
 def _modified(info: Mapping[str, Any]) -> float:
     """The first time that the entry has, in seconds since the epoch."""
-    for name in _TIMES:
-        value = info.get(name)
-        if isinstance(value, datetime):
-            return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
-        if isinstance(value, int | float):
-            return float(value)
-        if isinstance(value, str):
-            try:
-                return datetime.fromisoformat(value).timestamp()
-            except ValueError:
-                continue
-    return 0.0
+    return next((seconds for name in _TIMES if (seconds := _seconds(info.get(name))) is not None), 0.0)
+
+
+def _seconds(time: object) -> float | None:
+    """A time in seconds since the epoch; None if it is none."""
+    if isinstance(time, str):
+        try:
+            return datetime.fromisoformat(time).timestamp()
+        except ValueError:
+            return None
+    if isinstance(time, datetime):
+        return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
+    return float(time) if isinstance(time, int | float) else None
