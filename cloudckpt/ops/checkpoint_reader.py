@@ -11,8 +11,8 @@ from cloudckpt.bundle.tensor_names import decode_name
 from cloudckpt.checkpoint.prefix import open_prefix
 from cloudckpt.collection import collection_paused
 from cloudckpt.ops.debug_string import debug_string
-from cloudckpt.ops.dtype import DType
 from cloudckpt.stored.source import StoredSource, open_source
+from cloudckpt.variables.dtype import DType
 
 if TYPE_CHECKING:
     import os

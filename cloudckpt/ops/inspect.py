@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from cloudckpt.storage.location import Location
 
-__all__ = ["checkpoint_exists", "list_variables", "load_checkpoint", "load_variable"]
+__all__ = ["checkpoint_exists", "list_variables", "load_checkpoint", "load_variable", "locate_checkpoint"]
 
 
 def load_checkpoint(
@@ -42,12 +42,24 @@ def load_checkpoint(
     Cost: that of `CheckpointReader`; a LIST on remote stores, to see whether it is a directory; and for a directory
     a GET of its state and a HEAD of the index.
     """
+    return CheckpointReader.at(locate_checkpoint(ckpt_dir_or_file, storage_options))
+
+
+def locate_checkpoint(path: str | os.PathLike[str], storage_options: Mapping[str, Any] | None) -> Location:
+    """The prefix of a checkpoint, or of the latest one that a directory's state file names, in its open store.
+
+    Args:
+        path: as `load_checkpoint` takes it.
+        storage_options: options of the store, as fsspec takes them.
+
+    Raises: what `load_checkpoint` raises before it looks for the checkpoint itself.
+    """
     with ExitStack() as opened:
-        place = opened.enter_context(open_location(ckpt_dir_or_file, storage_options))
-        is_directory = os.fspath(ckpt_dir_or_file).endswith("/") or _is_directory(place)
+        place = opened.enter_context(open_location(path, storage_options))
+        is_directory = os.fspath(path).endswith("/") or _is_directory(place)
         prefix = _latest(place) if is_directory else place
         opened.pop_all()
-    return CheckpointReader.at(prefix)
+    return prefix
 
 
 def load_variable(

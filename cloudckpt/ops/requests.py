@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from cloudckpt.checkpoint.opened import TensorRequest
 from cloudckpt.errors import InvalidArgumentError
-from cloudckpt.ops.dtype import DType
+from cloudckpt.variables.dtype import DType
 from cloudckpt.variables.tensor_slice import is_full, parse_shape_and_slice
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from cloudckpt.checkpoint.prefix import open_prefix
 from cloudckpt.checkpoint.reader import read_consistently
 from cloudckpt.checkpoint.v1_reader import open_v1
 from cloudckpt.errors import CheckpointNotFoundError
-from cloudckpt.ops.dtype_arguments import data_type_argument
 from cloudckpt.ops.integer_arguments import integer_argument
 from cloudckpt.ops.requests import tensor_request
 from cloudckpt.ops.string_arguments import path_argument, string_scalar
+from cloudckpt.variables.dtype_arguments import data_type_argument
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from cloudckpt.checkpoint.prefix import open_prefix
 from cloudckpt.checkpoint.reader import read_consistently
-from cloudckpt.ops.dtype_arguments import data_type_argument
 from cloudckpt.ops.named_tensors import check_lengths
 from cloudckpt.ops.requests import tensor_request
 from cloudckpt.ops.string_arguments import path_argument, string_vector
+from cloudckpt.variables.dtype_arguments import data_type_argument
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

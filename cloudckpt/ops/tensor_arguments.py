@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cloudckpt.variables import dtypes
-from cloudckpt.variables.dtypes import DataType
+from cloudckpt.variables.conversion import as_array
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,8 +14,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = ["tensor_list"]
-
-_INT32 = np.iinfo(np.int32)
 
 
 def tensor_list(value: Any, names: Sequence[str], argument: str) -> list[NDArray[Any]]:
@@ -38,53 +35,7 @@ def tensor_list(value: Any, names: Sequence[str], argument: str) -> list[NDArray
     for position, item in enumerate(value):
         name = names[position] if position < len(names) else f"{argument}[{position}]"
         try:
-            arrays.append(_array(item))
+            arrays.append(as_array(item))
         except (TypeError, ValueError) as error:
             raise TypeError(f"tensor {name!r} can't be saved: {error}") from error
     return arrays
-
-
-def _array(value: Any) -> NDArray[Any]:
-    declared = getattr(getattr(value, "dtype", None), "as_datatype_enum", None)
-    if declared is not None and hasattr(value, "numpy"):
-        value = value.numpy()  # TensorFlow's `__array__` makes no array of a scalar of bfloat16 and the like
-    if isinstance(value, str | bytes):
-        array = np.empty((), object)
-        array[()] = value  # NumPy's fixed-width strings would drop null characters at its end
-        return array
-    array = np.asarray(value) if hasattr(value, "__array__") else _from_python(value)
-    if declared is not None:
-        array = _as_declared(array, declared)
-    if array.dtype.kind == "T":
-        return array.astype(object)
-    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
-
-
-def _as_declared(array: NDArray[Any], declared: int) -> NDArray[Any]:
-    """A TensorFlow tensor in the dtype it says it has: as an array it shows quantised dtypes as plain integers."""
-    dtype = dtypes.to_numpy(DataType(declared))
-    return array if dtype.kind == "O" else array.view(dtype)
-
-
-def _from_python(value: Any) -> NDArray[Any]:
-    first = _first_leaf(value)
-    if isinstance(first, str | bytes):
-        return np.array(value, object)
-    if not isinstance(value, list | tuple | bool | int | float | complex):
-        raise TypeError(f"it is {type(value).__module__}.{type(value).__qualname__}")
-    array = np.array(value)
-    if array.dtype == object:
-        raise TypeError(f"it holds {type(first).__module__}.{type(first).__qualname__}")
-    if isinstance(first, np.generic) or hasattr(first, "__array__"):
-        return array
-    if array.dtype == np.float64:
-        return array.astype(np.float32)
-    if array.dtype == np.int64 and _INT32.min <= array.min(initial=0) and array.max(initial=0) <= _INT32.max:
-        return array.astype(np.int32)
-    return array
-
-
-def _first_leaf(value: Any) -> Any:
-    while isinstance(value, list | tuple) and value:
-        value = value[0]
-    return value

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from cloudckpt.errors import InvalidArgumentError
-from cloudckpt.ops.dtype import DType
-from cloudckpt.ops.dtype_arguments import data_type_argument
 from cloudckpt.ops.string_arguments import path_argument, path_vector, string_elements, string_scalar, string_vector
 from cloudckpt.ops.tensor_arguments import tensor_list
+from cloudckpt.variables.dtype import DType
+from cloudckpt.variables.dtype_arguments import data_type_argument
 from cloudckpt.variables.dtypes import DataType
 
 STRING_DTYPE = np.dtypes.StringDType() if hasattr(np.dtypes, "StringDType") else object

@@ -12,7 +12,7 @@ import pytest
 
 import cloudckpt as ckpt
 from cloudckpt import train
-from cloudckpt.ops.dtype import DType
+from cloudckpt.variables.dtype import DType
 from cloudckpt.variables.dtypes import DataType
 
 REAL = Path(os.environ.get("CLOUDCKPT_REAL_CHECKPOINTS", "/nonexistent")).resolve()

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from cloudckpt.ops.dtype import DType
+from cloudckpt.variables.dtype import DType
 from cloudckpt.variables.dtypes import DataType, from_numpy
 
 __all__ = ["data_type_argument"]

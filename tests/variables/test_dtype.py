@@ -6,7 +6,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from cloudckpt.ops.dtype import DType
+from cloudckpt.variables.dtype import DType
 from cloudckpt.variables.dtypes import DataType
 
 
@@ -53,3 +53,8 @@ def test_what_no_array_can_hold_has_no_numpy_type(number: int) -> None:
 def test_a_number_of_the_future_has_a_name() -> None:
     assert DType(77).name == "unknown_77"
     assert DType(77) == 77
+
+
+def test_a_reference_to_it_is_not_told_apart() -> None:
+    dtype = DType(DataType.FLOAT)
+    assert dtype.base_dtype is dtype

@@ -1,4 +1,4 @@
-"""TensorFlow's dtypes as its Python shows them, for the functions that carry TensorFlow's names."""
+"""TensorFlow's dtypes as its Python shows them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class DType:
     """One dtype, with the attributes of `tf.DType` that say what it is.
 
     Equal to whatever names the same one: another of these, TensorFlow's number or name ("float32"), NumPy's dtype or
-    scalar type. A `tf.DType` is equal to none of these: compare `as_datatype_enum`.
+    scalar type, and a `tf.DType`.
     """
 
     __slots__ = ("_data_type",)
@@ -47,6 +47,11 @@ class DType:
         return dtype if dtype.names else dtype.type
 
     @property
+    def base_dtype(self) -> DType:
+        """Itself: that of a variable is not told apart from that of its value."""
+        return self
+
+    @property
     def size(self) -> int:
         """Bytes an element in memory.
 
@@ -64,6 +69,8 @@ class DType:
             return self.name == other
         if isinstance(other, np.dtype | type):
             return self._is_numpy(other)
+        if isinstance(number := getattr(other, "as_datatype_enum", None), int):
+            return self._data_type == number
         return NotImplemented
 
     def _is_numpy(self, other: np.dtype | type) -> bool:

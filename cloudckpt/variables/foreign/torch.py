@@ -1,0 +1,117 @@
+"""PyTorch's tensors and parameters."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cloudckpt.variables.dtypes import DataType, to_numpy
+from cloudckpt.variables.foreign.foreign_holder import ForeignHolder
+from cloudckpt.variables.foreign.imported import imported, is_instance
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["TorchHolder", "torch_holder", "torch_like"]
+
+_DATA_TYPES = {
+    "torch.float16": DataType.HALF,
+    "torch.float32": DataType.FLOAT,
+    "torch.float64": DataType.DOUBLE,
+    "torch.bfloat16": DataType.BFLOAT16,
+    "torch.float8_e4m3fn": DataType.FLOAT8_E4M3FN,
+    "torch.float8_e4m3fnuz": DataType.FLOAT8_E4M3FNUZ,
+    "torch.float8_e5m2": DataType.FLOAT8_E5M2,
+    "torch.float8_e5m2fnuz": DataType.FLOAT8_E5M2FNUZ,
+    "torch.complex64": DataType.COMPLEX64,
+    "torch.complex128": DataType.COMPLEX128,
+    "torch.bool": DataType.BOOL,
+    "torch.int8": DataType.INT8,
+    "torch.int16": DataType.INT16,
+    "torch.int32": DataType.INT32,
+    "torch.int64": DataType.INT64,
+    "torch.uint8": DataType.UINT8,
+    "torch.uint16": DataType.UINT16,
+    "torch.uint32": DataType.UINT32,
+    "torch.uint64": DataType.UINT64,
+}
+_BITS = {1: "uint8", 2: "int16"}
+"""The dtypes as which torch and NumPy hand each other the elements that only ml_dtypes adds to NumPy, by their size."""
+
+
+class TorchHolder(ForeignHolder):
+    """A tensor or parameter, on any device; tensors have no names, so a dict must name them.
+
+    In the host's memory it is read without a copy, elsewhere copied to it. Assigning copies into the tensor's own
+    memory, so that modules and optimizers that hold it see the new values; autograd does not see it.
+    """
+
+    __slots__ = ()
+
+    @property
+    def data_type(self) -> DataType:
+        try:
+            return _DATA_TYPES[str(self.thing.dtype)]
+        except KeyError:
+            raise TypeError(f"{self.thing.dtype} has no counterpart in TensorFlow") from None
+
+    @property
+    def device(self) -> str:
+        device = self.thing.device
+        if device.type == "cpu":
+            return ""
+        kind = "GPU" if device.type == "cuda" else device.type.upper()
+        return f"/device:{kind}:{device.index or 0}"
+
+    def read(self) -> NDArray[Any]:
+        """Its elements in the host's memory: the tensor's own memory, where it is there."""
+        dtype = to_numpy(self.data_type)
+        tensor = self.thing.detach().cpu().resolve_conj().resolve_neg()
+        array: NDArray[Any] = _as_bits(tensor, dtype).numpy()
+        return array.view(dtype)
+
+    def assign(self, array: NDArray[Any]) -> None:
+        with imported("torch").no_grad():
+            self.thing.copy_(_as_tensor(array, self.thing.dtype))
+
+
+def torch_holder(thing: Any) -> TorchHolder | None:
+    """The holder of a tensor or parameter of torch; None for anything else.
+
+    Raises:
+        TypeError: it has no elements in one place: it is sparse, distributed, on the meta device or uninitialized.
+    """
+    if not is_instance(thing, "torch", "Tensor"):
+        return None
+    if hasattr(thing, "full_tensor"):
+        raise TypeError("a DTensor is spread over processes: save its to_local(), with a `_save_slice_info`, instead")
+    if is_instance(thing, "torch.nn.parameter", "UninitializedTensorMixin"):
+        raise TypeError("a parameter of a lazy module has no elements yet: run the module once before")
+    if thing.is_meta or str(thing.layout) != "torch.strided":
+        what = "on the meta device, without elements," if thing.is_meta else f"of layout {thing.layout}"
+        raise TypeError(f"a tensor {what} can't be saved or restored: make it a dense one first")
+    return TorchHolder(thing)
+
+
+def torch_like(existing: Any, array: NDArray[Any]) -> Any:
+    """A new tensor of the array's elements on a tensor's device; None where the existing thing is no tensor of torch's.
+
+    It shares the array's memory where that is possible.
+    """
+    if not is_instance(existing, "torch", "Tensor"):
+        return None
+    tensor = _as_tensor(array, existing.dtype).to(existing.device)
+    return tensor.requires_grad_(existing.requires_grad)
+
+
+def _as_tensor(array: NDArray[Any], dtype: Any) -> Any:
+    """The array as a tensor over the same memory; over a copy where torch can't take it as it is."""
+    taken = np.require(array, requirements=["C", "W"])
+    bits = taken.view(_BITS[taken.dtype.itemsize]) if taken.dtype.isbuiltin == 2 else taken
+    return imported("torch").from_numpy(bits).view(dtype)
+
+
+def _as_bits(tensor: Any, dtype: np.dtype) -> Any:
+    """The tensor as one of a dtype that NumPy has by itself, of the same size."""
+    return tensor.view(getattr(imported("torch"), _BITS[dtype.itemsize])) if dtype.isbuiltin == 2 else tensor

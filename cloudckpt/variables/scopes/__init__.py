@@ -1,0 +1,1 @@
+"""Variables by name: variable scopes, `get_variable`, and the initializers that it takes."""

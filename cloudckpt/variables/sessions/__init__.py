@@ -1,0 +1,1 @@
+"""Sessions: values of a graph's variables, and running what initializes, assigns and reads them."""
