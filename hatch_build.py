@@ -16,7 +16,9 @@ def compile_protos(root: Path) -> Path:
     """Make one FileDescriptorSet of all the .proto files under `root`, and return where it is."""
     target = root / "cloudckpt" / "descriptors.binpb"
     sources = sorted(path.name for path in (root / "protos").glob("*.proto"))
-    options = [f"--proto_path={root / 'protos'}", "--include_imports", f"--descriptor_set_out={target}"]
+    # Any and the wrappers of plain values come with protoc.
+    paths = [root / "protos", Path(protoc.__file__).with_name("_proto")]
+    options = [*(f"--proto_path={path}" for path in paths), "--include_imports", f"--descriptor_set_out={target}"]
     if status := protoc.main(["protoc", *options, *sources]):
         raise RuntimeError(f"protoc exited with {status} on {', '.join(sources)}")
     return target

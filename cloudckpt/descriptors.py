@@ -32,7 +32,7 @@ def message_class(full_name: str) -> type[Any]:
     """The message class of that name, the same one at every call.
 
     Typed `Any`, because its fields are known only at run time. The first call reads and parses the descriptors
-    (about a millisecond).
+    (a millisecond or two).
 
     Args:
         full_name: as in the .proto file, for instance "tensorflow.BundleEntryProto".

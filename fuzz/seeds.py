@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from google.protobuf import text_format
 
 from cloudckpt.bundle.entry import BundleEntry, BundleHeader
 from cloudckpt.bundle.slice_keys import encode_slice_key
@@ -14,6 +15,8 @@ from cloudckpt.bundle.table_writer import encode_table
 from cloudckpt.bundle.v1_header import V1Tensor, encode_header
 from cloudckpt.bundle.v1_record import encode_record
 from cloudckpt.checksums import crc32c
+from cloudckpt.descriptors import message_class
+from cloudckpt.graph.encoding.attr_values import set_attr
 from cloudckpt.state.state_file import CheckpointState, encode_state
 from cloudckpt.variables.dtypes import DataType
 from fuzz.checkpoints import COMPRESS, MEND, SHARDS, SMALL_READS
@@ -50,9 +53,25 @@ def seeds() -> Iterator[tuple[str, str, bytes]]:
     yield "strings", "pieces", b"\x03\x02" + content
     yield "slices", "key", encode_slice_key("w", ROWS[1])
     yield "slices", "spec", b"4 4 0,2:-"
+    meta = meta_graph()
+    yield "meta", "bytes", meta.SerializeToString(deterministic=True)
+    yield "meta", "text", text_format.MessageToString(meta).encode()
     kept = CheckpointState("ckpt-2", ("ckpt-1", "ckpt-2"), (1.5, 2.5), 1.5, ("ckpt-0",), ("ckpt-9",))
     yield "state", "plain", encode_state(CheckpointState("ckpt-1", ("ckpt-1",)))
     yield "state", "comment", encode_state(kept)
+
+
+def meta_graph() -> Any:
+    """A node with an attribute of every kind, and a collection."""
+    values: list[object] = [DataType.FLOAT, (2, None), NUMBERS, np.array(STRINGS, object), "s", True, 1, 0.5]
+    meta = message_class("tensorflow.MetaGraphDef")()
+    node = meta.graph_def.node.add(name="n", op="Const", input=["a:1", "^b"])
+    for number, value in enumerate(values):
+        set_attr(node.attr[f"one{number}"], value)
+        set_attr(node.attr[f"list{number}"], [value])
+    meta.collection_def["variables"].bytes_list.value.append(b"w")
+    meta.saver_def.filename_tensor_name = "save/Const:0"
+    return meta
 
 
 def flat(rows: Mapping[bytes, bytes]) -> list[bytes]:

@@ -15,13 +15,21 @@ from cloudckpt.bundle.slice_keys import decode_slice_key, encode_slice_key
 from cloudckpt.bundle.strings import StringsDecoder
 from cloudckpt.bundle.table_reader import decode_blocks
 from cloudckpt.bundle.table_writer import encode_table
-from cloudckpt.errors import CheckpointDamagedError, CheckpointVersionError, CloudckptError, StateFileError
+from cloudckpt.errors import (
+    CheckpointDamagedError,
+    CheckpointVersionError,
+    CloudckptError,
+    InvalidArgumentError,
+    StateFileError,
+)
+from cloudckpt.graph.encoding.attr_values import decode_attr
+from cloudckpt.graph.encoding.meta_graph_file import read_meta_graph, write_meta_graph
 from cloudckpt.state.state_file import decode_state, encode_state
 from cloudckpt.variables.dtypes import DataType
 from cloudckpt.variables.tensor_slice import format_shape_and_slice, parse_shape_and_slice
 from fuzz.checkpoints import DisagreementError, read_v1, read_v2
 from fuzz.chunks import split_chunks
-from fuzz.files import forge_table
+from fuzz.files import forge_table, place_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -148,6 +156,20 @@ def state(data: bytes) -> None:
             raise DisagreementError(f"{found} is written as another state")
 
 
+def meta(data: bytes) -> None:
+    """A `.meta` file, in bytes or as text, and what the attributes of its nodes say."""
+    location = place_files({PATH: data}, PATH)
+    with suppress(CheckpointDamagedError):
+        found = read_meta_graph(location)
+        for attr in chain.from_iterable(node.attr.values() for node in found.graph_def.node):
+            with suppress(InvalidArgumentError):
+                decode_attr(attr)
+        write_meta_graph(location, found)
+        again = read_meta_graph(location)
+        if again.SerializeToString(deterministic=True) != found.SerializeToString(deterministic=True):
+            raise DisagreementError("a meta graph that was read is written as another")
+
+
 def v1(data: bytes) -> None:
     """Parts: keys and values of a V1 file in turn; the file is compressed if the first key says so."""
     with suppress(CloudckptError):
@@ -169,6 +191,7 @@ CHUNKED: dict[str, Callable[[bytes], None]] = {
 """Those whose inputs are parts (`fuzz.chunks`)."""
 TARGETS: dict[str, Callable[[bytes], None]] = {
     **CHUNKED,
+    "meta": meta,
     "slices": slices,
     "state": state,
     "strings": strings,

@@ -1,0 +1,1 @@
+"""Graphs, tensors and attributes as TensorFlow's messages, in bytes and text."""
