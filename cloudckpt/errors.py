@@ -4,6 +4,7 @@
 
     CloudckptError
     ├── CheckpointNotFoundError  (FileNotFoundError)  nothing by that name: start anew, or mend the path
+    │   └── InvalidSavePathError (ValueError)         the same, of what a saver is to restore
     ├── CheckpointPathError      (ValueError)         the path can't name a checkpoint: mend the call
     ├── CheckpointDamagedError   (OSError)            it is there and not whole: fall back to an older one
     │   └── ChecksumMismatchError                     its bytes are not those that were written
@@ -11,7 +12,7 @@
     ├── TensorNotFoundError      (KeyError)           the checkpoint has no tensor, or no slice, of that name
     ├── InvalidArgumentError     (ValueError)         the arguments don't fit each other, or the checkpoint
     ├── StructureError           (ValueError)         the tree and the checkpoint don't fit together
-    ├── StateFileError           (OSError)            the `checkpoint` state file can't be read
+    ├── StateFileError  (OSError, ValueError)         the `checkpoint` state file can't be read
     ├── CommitError              (OSError)            this save is not the prefix's checkpoint
     │   ├── CommitConflictError                       another writer won: restore before you go on
     │   ├── CommitTimeoutError   (TimeoutError)       the save took longer than collectors wait: set max_save_time
@@ -48,6 +49,7 @@ __all__ = [
     "CommitTimeoutError",
     "CommitUnknownError",
     "InvalidArgumentError",
+    "InvalidSavePathError",
     "ObjectChangedError",
     "ObjectNotFoundError",
     "PermissionDeniedError",
@@ -103,6 +105,10 @@ class CheckpointNotFoundError(CloudckptError, FileNotFoundError):
     """No checkpoint has that name: there is no `.index`."""
 
 
+class InvalidSavePathError(CheckpointNotFoundError, ValueError):
+    """The path that a saver is to restore names no checkpoint; also the ValueError that TensorFlow's saver raises."""
+
+
 class CheckpointPathError(CloudckptError, ValueError):
     """The path can't be a checkpoint's prefix: it names one of its files, or nothing at all."""
 
@@ -131,8 +137,8 @@ class StructureError(CloudckptError, ValueError):
     """A tree and a checkpoint, or a tree and itself, don't fit: names collide, leaves are missing, shapes differ."""
 
 
-class StateFileError(CloudckptError, OSError):
-    """The `checkpoint` state file is there and can't be read as one."""
+class StateFileError(CloudckptError, OSError, ValueError):
+    """The `checkpoint` state file is there and can't be read as one, or names nothing where a name is needed."""
 
 
 class CommitError(CloudckptError, OSError):

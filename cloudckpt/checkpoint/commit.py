@@ -16,20 +16,22 @@ from typing import TYPE_CHECKING, Any
 
 from cloudckpt.checkpoint.commit_index import SavedCheckpoint
 from cloudckpt.checkpoint.content import Content, content_of
+from cloudckpt.checkpoint.entries import Entries
 from cloudckpt.checkpoint.partial import ALIGNMENT, commit_partials, write_plans
 from cloudckpt.checkpoint.plan import plan_shards
 from cloudckpt.checkpoint.prefix import check_prefix
 from cloudckpt.checkpoint.standing import look
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Mapping
+    from collections.abc import Callable, Container, Mapping, Sequence
 
     from numpy.typing import NDArray
 
+    from cloudckpt.bundle.entry import BundleEntry
     from cloudckpt.checkpoint.sliced_tensor import SlicedTensor
     from cloudckpt.storage.location import Location
 
-__all__ = ["SavedCheckpoint", "save_tensors"]
+__all__ = ["SavedCheckpoint", "save_groups", "save_tensors"]
 
 SHARD_BYTES = 32 << 20
 """A store that takes one file's bytes only in order gets one data file for each so many bytes, up to
@@ -87,6 +89,46 @@ def save_tensors(
     part = write_plans(prefix, plans, content.sliced, names)
     del content, plans
     return commit_partials(standing, [part], before_commit=before_commit)
+
+
+def save_groups(
+    prefix: Location,
+    groups: Sequence[Mapping[str, NDArray[Any] | SlicedTensor]],
+    *,
+    alignment: int = ALIGNMENT,
+    unsafe_overwrite: bool = False,
+) -> SavedCheckpoint:
+    """As `save_tensors`, with a data file for each group that has tensors, in the order of the groups.
+
+    Args:
+        prefix: where; an existing checkpoint is replaced in one atomic step.
+        groups: arrays by name, or slices of them; slices of one tensor may be in several groups.
+        alignment: as for `save_tensors`.
+        unsafe_overwrite: as for `save_tensors`.
+
+    Raises:
+        InvalidArgumentError: as `save_tensors`; or two groups have the same tensor, or slices that overlap.
+        CloudckptError: and what `save_tensors` raises.
+
+    Cost: that of `save_tensors`; the data files are written side by side.
+    """
+    check_prefix(prefix)
+    contents = [content for content in map(content_of, groups) if content.keys]
+    sliced = _united_slices(prefix, contents)
+    standing = look(prefix, unsafe_overwrite=unsafe_overwrite)
+    plans = [plan for content in contents for plan in plan_shards(content.keys, content.sources, alignment=alignment)]
+    part = write_plans(prefix, plans, sliced, standing.choose_names(len(plans)))
+    return commit_partials(standing, [part])
+
+
+def _united_slices(prefix: Location, contents: Sequence[Content]) -> dict[bytes, BundleEntry]:
+    """The tensors of which all groups together have slices, once it is sure that they fit together."""
+    united = Entries()
+    for content in contents:
+        united.add(Entries(dict.fromkeys(content.keys, b""), content.sliced), prefix.url)
+    if len(contents) > 1:
+        united.check_overlaps(prefix.url)
+    return united.sliced
 
 
 def _shard_count(prefix: Location, content: Content) -> int:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from cloudckpt.storage.location import Location
     from cloudckpt.storage.store import ObjectInfo
 
-__all__ = ["find_files", "is_one_of_several", "missing_shards", "suggest_pattern"]
+__all__ = ["find_files", "is_one_of_several", "missing_shards", "own_files", "suggest_pattern"]
 
 _MAGIC = re.compile(r"[*?\[\\]")
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
@@ -44,6 +44,22 @@ def find_files(pattern: Location) -> list[ObjectInfo]:
     listed = pattern.store.list(f"{folder}{slash}{name[: magic.start()]}")
     glob = _ESCAPED.sub(_literal, name).replace("[^", "[!")
     return [info for info in listed if fnmatchcase(info.key.rpartition("/")[2], glob)]
+
+
+def own_files(name: Location) -> list[ObjectInfo]:
+    """The files of one V1 checkpoint, and no others: that of the very name, or all shards of "ckpt-?????-of-00003".
+
+    Unlike for `find_files`, no other pattern means anything. None is no error. A request.
+    """
+    every = _ALL_SHARDS.fullmatch(name.key)
+    if every is None:
+        try:
+            return [name.store.stat(name.key)]
+        except ObjectNotFoundError:
+            return []
+    base = name.key.removesuffix(f"?????-of-{every['count']}")
+    names = {f"{base}{shard:05d}-of-{every['count']}" for shard in range(int(every["count"]))}
+    return [info for info in name.store.list(base) if info.key in names]
 
 
 def _literal(escaped: re.Match[str]) -> str:

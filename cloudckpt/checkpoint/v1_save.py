@@ -40,7 +40,7 @@ def save_v1(
     *,
     compress: bool = False,
     unsafe_overwrite: bool = False,
-) -> str:
+) -> ObjectInfo:
     """Write tensors as one V1 file, in place of any that is there: readers see the old one or the new one, whole.
 
     A checkpoint in several files is written by one call for each, under the names `name-00000-of-00003` and so on. A
@@ -54,7 +54,7 @@ def save_v1(
         unsafe_overwrite: replace a file also where it is one of several, or the store can't do it conditionally.
 
     Returns:
-        The file's URL or path.
+        The file as the store has it.
 
     Raises:
         CheckpointPathError: the path can't name a checkpoint.
@@ -76,10 +76,9 @@ def save_v1(
     condition = _condition(file, _look(file), unsafe_overwrite=unsafe_overwrite)
     chunks = partial(_chunks, content, compress=compress)
     try:
-        _upload(file, chunks, condition)
+        return _upload(file, chunks, condition)
     except PreconditionFailedError as error:
         raise conflict(file, file.key) from error
-    return file.url
 
 
 def _chunks(content: V1Content, *, compress: bool) -> Iterator[bytes]:
@@ -103,7 +102,7 @@ def _condition(file: Location, found: ObjectInfo | None, *, unsafe_overwrite: bo
     return overwrite_condition(file, found, unsafe_overwrite=unsafe_overwrite)
 
 
-def _upload(file: Location, chunks: Callable[[], Iterator[bytes]], condition: WriteCondition) -> None:
+def _upload(file: Location, chunks: Callable[[], Iterator[bytes]], condition: WriteCondition) -> ObjectInfo:
     size, store = sum(map(len, chunks())), file.store
     with store.create(file.key, size, condition, commit_id=uuid.uuid4().hex) as upload:
         sending = _Sending(upload)
@@ -115,7 +114,7 @@ def _upload(file: Location, chunks: Callable[[], Iterator[bytes]], condition: Wr
                 f"{file.url!r} was not written: arrays changed while they were saved. Save copies of them",
                 path=file.url,
             )
-        upload.complete(sending.crc32c)
+        return upload.complete(sending.crc32c)
 
 
 @dataclass(slots=True)

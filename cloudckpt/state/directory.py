@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from cloudckpt.storage.open import Location
     from cloudckpt.storage.store import ObjectInfo
 
-__all__ = ["DirectoryView", "ReadState", "look", "read_state", "swap_state"]
+__all__ = ["DirectoryView", "ReadState", "look", "read_readable_state", "read_state", "swap_state"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,23 @@ def read_state(directory: Location, filename: str = STATE_FILENAME) -> ReadState
         return ReadState(CheckpointState(), info, error)
 
 
+def read_readable_state(directory: Location, filename: str = STATE_FILENAME) -> ReadState:
+    """Read a directory's state file, which need not be there, but must be readable if it is.
+
+    A GET; and a LIST if it is not there, because a GET tells a missing file no better from a missing bucket.
+
+    Raises:
+        StateFileError: it is there and can't be read.
+        StorageError: the store failed, or the bucket itself does not exist.
+    """
+    read = read_state(directory, filename)
+    if read.error is not None:
+        raise read.error
+    if read.info is None:
+        next(directory.store.list(directory.child(filename).key), None)
+    return read
+
+
 def look(directory: Location, base_name: str) -> DirectoryView:
     """Read the state file, then list the checkpoints of a base name beside it. A GET, and a LIST a thousand files.
 
@@ -79,7 +96,9 @@ def look(directory: Location, base_name: str) -> DirectoryView:
     return DirectoryView(replace(read, state=settled(read.state, has_come)), steps)
 
 
-def swap_state(directory: Location, state: CheckpointState, replaced: ObjectInfo | None) -> ObjectInfo:
+def swap_state(
+    directory: Location, state: CheckpointState, replaced: ObjectInfo | None, filename: str = STATE_FILENAME
+) -> ObjectInfo:
     """Write the state file, if it is still the one that was read (None: if there still is none). One PUT.
 
     Raises:
@@ -87,7 +106,7 @@ def swap_state(directory: Location, state: CheckpointState, replaced: ObjectInfo
         CommitUnknownError: the answer was lost, and reading back did not prove who won; it says by which id the write
             can be known.
     """
-    location = directory.child(STATE_FILENAME)
+    location = directory.child(filename)
     data = encode_state(state)
     return location.store.put(location.key, data, _condition(location, replaced), crc32c=crc32c(data))
 

@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
+import os
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from cloudckpt.bundle.naming import index_filename
 from cloudckpt.checkpoint.opened import OpenCheckpoint
 from cloudckpt.checkpoint.reader import open_checkpoint, read_consistently
-from cloudckpt.checkpoint.v1_files import find_files
 from cloudckpt.errors import (
     CheckpointDamagedError,
     CheckpointNotFoundError,
     CheckpointPathError,
     ObjectChangedError,
-    ObjectNotFoundError,
     RecoveryWarning,
     ShortReadError,
 )
-from cloudckpt.state.directory import read_state
+from cloudckpt.state.directory import read_readable_state
+from cloudckpt.state.mtimes import find_checkpoint
 from cloudckpt.state.state_file import STATE_FILENAME, CheckpointState, last_component
+from cloudckpt.state.state_paths import is_absolute
 from cloudckpt.storage.open import open_location
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Mapping
 
     from cloudckpt.storage.open import Location
 
-__all__ = ["has_checkpoint", "latest_checkpoint", "latest_in"]
+__all__ = ["has_checkpoint", "latest_checkpoint", "latest_in", "whole_latest"]
 
 
 def latest_checkpoint(
@@ -53,8 +52,9 @@ def latest_checkpoint(
         storage_options: options of the store, as fsspec takes them.
 
     Returns:
-        The checkpoint's prefix inside the directory, fit for `load`; None without a state file, or where it names
-        nothing, or, with a `RecoveryWarning`, nothing of which anything is there.
+        The checkpoint's prefix inside the directory, fit for `load`: relative if the directory was given so and the
+        state file says no other, else absolute. None without a state file, or where it names nothing, or, with a
+        `RecoveryWarning`, nothing of which anything is there.
 
     Raises:
         CheckpointDamagedError: of what the state file names something is there, and nothing whole: a job that took
@@ -69,9 +69,34 @@ def latest_checkpoint(
     Cost: a GET of the state, a GET of the index and a LIST; a few more for each that is passed over, where the path in
     the state file holds folders, and for a V1 checkpoint; a GET and a LIST without a state file.
     """
-    with open_location(checkpoint_dir, storage_options) as directory:
-        prefix = _newest_whole(directory, latest_filename or STATE_FILENAME)
-        return None if prefix is None else prefix.url
+    given = os.fspath(checkpoint_dir)
+    with open_location(given or os.curdir, storage_options) as directory:
+        state = read_readable_state(directory, latest_filename or STATE_FILENAME).state
+        named = _newest_whole(directory, state)
+        return None if named is None else _spelled(given, named)
+
+
+def whole_latest(directory: Location, given: str, *, known: str | None = None) -> str | None:
+    """The prefix of the latest checkpoint that a directory's state file names, if it is whole; it takes no older one.
+
+    Args:
+        directory: the directory.
+        given: the same, as the user wrote it.
+        known: what this has returned before: if the state still names it, nothing further is looked at.
+
+    Returns:
+        The prefix, as `latest_checkpoint` gives it; None without a state file, or where it names no latest checkpoint.
+
+    Raises:
+        CheckpointNotFoundError: the latest is not there.
+        CheckpointDamagedError: it is there, and not whole.
+        CloudckptError: and what `latest_checkpoint` raises.
+    """
+    latest = read_readable_state(directory).state.latest
+    if not latest:
+        return None
+    first = _Named.of(directory, latest, _names(latest)[0])
+    return known if known == _spelled(given, first) else _spelled(given, _whole_place(directory, latest))
 
 
 def latest_in(directory: Location) -> Location | None:
@@ -81,8 +106,9 @@ def latest_in(directory: Location) -> Location | None:
 
     Cost: a GET and a HEAD; a few more where the path in the state file holds folders, or is a V1 checkpoint's.
     """
-    latest = _read_state(directory, STATE_FILENAME).latest
-    return next(filter(has_checkpoint, _places(directory, latest)), None) if latest else None
+    latest = read_readable_state(directory).state.latest
+    places = map(directory.child, _names(latest)) if latest else ()
+    return next(filter(has_checkpoint, places), None)
 
 
 def has_checkpoint(prefix: Location) -> bool:
@@ -90,15 +116,11 @@ def has_checkpoint(prefix: Location) -> bool:
 
     Source: python/checkpoint/checkpoint_management.py, checkpoint_exists_internal. One request, or up to three.
     """
-    try:
-        prefix.store.stat(index_filename(prefix.key))
-    except ObjectNotFoundError:
-        return bool(find_files(prefix))
-    return True
+    return find_checkpoint(prefix) is not None
 
 
-def _newest_whole(directory: Location, filename: str) -> Location | None:
-    state, damage = _read_state(directory, filename), None
+def _newest_whole(directory: Location, state: CheckpointState) -> _Named | None:
+    damage = None
     for path in dict.fromkeys((state.latest, *reversed(state.paths))) if state.latest else ():
         try:
             return _whole_place(directory, path)
@@ -112,29 +134,41 @@ def _newest_whole(directory: Location, filename: str) -> Location | None:
     return None
 
 
-def _read_state(directory: Location, filename: str) -> CheckpointState:
-    read = read_state(directory, filename)
-    if read.error is not None:
-        raise read.error
-    if read.info is None:
-        _require_bucket(directory)
-    return read.state
+class _Named(NamedTuple):
+    """A checkpoint that a state file names."""
+
+    path: str
+    """as it stands there"""
+    name: str
+    """where it is in the directory"""
+    prefix: Location
+
+    @classmethod
+    def of(cls, directory: Location, path: str, name: str) -> _Named:
+        return cls(path, name, directory.child(name))
 
 
-def _whole_place(directory: Location, path: str) -> Location:
+def _whole_place(directory: Location, path: str) -> _Named:
     """Where in the directory a path of its state file leads to a whole checkpoint.
 
     Raises:
         CheckpointDamagedError: there is one, and it is not whole.
         CheckpointNotFoundError: there is none.
     """
-    for prefix in _places(directory, path):
+    for name in _names(path):
+        named = _Named.of(directory, path, name)
         try:
-            _require_whole(prefix)
+            _require_whole(named.prefix)
         except (CheckpointNotFoundError, CheckpointPathError):
             continue
-        return prefix
+        return named
     raise CheckpointNotFoundError(f"{directory.url!r} holds no checkpoint {path!r}", path=directory.url)
+
+
+def _spelled(given: str, named: _Named) -> str:
+    """The prefix, absolute if the directory was given so, or if it stands so in the state; else relative like that."""
+    is_relative = not is_absolute(given) and not given.startswith("~")
+    return os.path.join(given, named.name) if is_relative and not is_absolute(named.path) else named.prefix.url
 
 
 def _require_whole(prefix: Location) -> None:
@@ -144,16 +178,10 @@ def _require_whole(prefix: Location) -> None:
         read_consistently(prefix, OpenCheckpoint.check_whole)  # or was it replaced between two looks?
 
 
-def _require_bucket(directory: Location) -> None:
-    """Raise where the bucket itself is missing: a GET tells that no better than a missing file, a listing does."""
-    next(directory.store.list(directory.child(STATE_FILENAME).key), None)
-
-
-def _places(directory: Location, path: str) -> list[Location]:
+def _names(path: str) -> list[str]:
     """Where in the directory a path of its state file may lead: as it stands if it stays inside, else by its end."""
-    stays = not path.startswith("/") and ".." not in path.split("/") and "://" not in path
-    names = [path, last_component(path)] if stays else [last_component(path)]
-    return [directory.child(name) for name in dict.fromkeys(names)]
+    stays = not is_absolute(path) and ".." not in path.split("/")
+    return list(dict.fromkeys([path, last_component(path)] if stays else [last_component(path)]))
 
 
 def _warn(message: str) -> None:

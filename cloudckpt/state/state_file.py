@@ -21,7 +21,15 @@ from cloudckpt.errors import StateFileError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["LONGEST_SAVE_TIME", "STATE_FILENAME", "CheckpointState", "decode_state", "encode_state", "last_component"]
+__all__ = [
+    "LONGEST_SAVE_TIME",
+    "STATE_FILENAME",
+    "CheckpointState",
+    "decode_state",
+    "encode_state",
+    "last_component",
+    "message_of",
+]
 
 STATE_FILENAME = "checkpoint"
 COMMENT = "# cloudckpt: "
@@ -55,19 +63,23 @@ class CheckpointState:
 
 def encode_state(state: CheckpointState) -> bytes:
     """The text of a state file, as TensorFlow writes it, behind the comment line where there is anything to say."""
-    message = message_class("tensorflow.CheckpointState")()
-    message.model_checkpoint_path = state.latest
-    message.all_model_checkpoint_paths.extend(state.paths)
-    message.all_model_checkpoint_timestamps.extend(state.timestamps)
-    if state.last_preserved:
-        message.last_preserved_timestamp = state.last_preserved
     remarks: dict[str, object] = {"retired": list(state.retired), "left": list(state.left)}
     if state.successor:
         remarks["successor"], remarks["instead_of"] = state.successor, state.instead_of
     if state.max_save_time is not None:
         remarks["max_save_time"] = state.max_save_time
     comment = f"{COMMENT}{json.dumps(remarks)}\n" if any(remarks.values()) else ""
-    return (comment + text_format.MessageToString(message)).encode()
+    return (comment + text_format.MessageToString(message_of(state))).encode()
+
+
+def message_of(state: CheckpointState) -> Any:
+    """The `CheckpointState` message, which has all but what stands in the comment line."""
+    return message_class("tensorflow.CheckpointState")(
+        model_checkpoint_path=state.latest,
+        all_model_checkpoint_paths=state.paths,
+        all_model_checkpoint_timestamps=state.timestamps,
+        last_preserved_timestamp=state.last_preserved,
+    )
 
 
 def decode_state(data: bytes, path: str) -> CheckpointState:
@@ -83,7 +95,7 @@ def decode_state(data: bytes, path: str) -> CheckpointState:
     message = message_class("tensorflow.CheckpointState")()
     try:
         text = data.decode()
-        text_format.Parse(text, message, allow_unknown_field=True)
+        text_format.Merge(text, message, allow_unknown_field=True)
         remarks = _remarks(text)
         retired, left = _names(remarks, "retired"), _names(remarks, "left")
         successor, instead_of = _name(remarks, "successor"), _name(remarks, "instead_of")

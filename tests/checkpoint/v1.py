@@ -24,9 +24,9 @@ __all__ = ["forge", "opened", "record", "saved"]
 
 
 def saved(path: Path, tensors: Mapping[str, Any], **options: Any) -> str:
-    """Save at a path; what `save_v1` returns."""
+    """Save at a path; the path of the file that was written."""
     with open_location(path, None) as location:
-        return save_v1(location, tensors, **options)
+        return location.store.url(save_v1(location, tensors, **options).key)
 
 
 def opened(path: Path) -> V1Checkpoint:

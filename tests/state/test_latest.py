@@ -82,10 +82,29 @@ def test_an_absolute_path_inside_is_found(run: Path) -> None:
     assert ckpt.latest_checkpoint(run) == str(run / "ckpt-5")
 
 
-def test_the_path_is_absolute_whatever_was_asked(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("asked", "answered"),
+    [("run/", "run/ckpt-5"), ("run", "run/ckpt-5"), ("./run", "./run/ckpt-5"), ("run/below/..", "run/below/../ckpt-5")],
+)
+def test_the_path_begins_as_the_directory_that_was_asked(
+    run: Path, monkeypatch: pytest.MonkeyPatch, asked: str, answered: str
+) -> None:
     write_state(run, "ckpt-5")
     monkeypatch.chdir(run.parent)
-    assert ckpt.latest_checkpoint("run/") == str(run / "ckpt-5")
+    assert ckpt.latest_checkpoint(asked) == answered
+    assert ckpt.load(answered)["w"].tolist() == [1, 1]
+
+
+def test_the_empty_path_is_the_working_directory(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_state(run, "ckpt-5")
+    monkeypatch.chdir(run)
+    assert ckpt.latest_checkpoint("") == "ckpt-5"
+
+
+def test_an_absolute_path_inside_is_given_as_it_stands(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_state(run, str(run / "ckpt-5"))
+    monkeypatch.chdir(run.parent)
+    assert ckpt.latest_checkpoint("run") == str(run / "ckpt-5")
 
 
 def test_another_name_of_the_state_file(run: Path) -> None:

@@ -81,6 +81,11 @@ def test_an_empty_file_is_an_empty_state() -> None:
     assert decode_state(b"", "checkpoint") == CheckpointState()
 
 
+def test_of_a_field_that_stands_twice_the_last_counts() -> None:
+    text = b'model_checkpoint_path: "a" model_checkpoint_path: "b"'
+    assert decode_state(text, "checkpoint") == CheckpointState(latest="b")
+
+
 DEEP = 100_000
 RUBBISH = {
     "binary": bytes(range(256)),
@@ -90,7 +95,6 @@ RUBBISH = {
     "truncated": b'model_checkpoint_path: "ckpt-',
     "no value": b"model_checkpoint_path:",
     "wrong type": b"model_checkpoint_path: 5",
-    "twice": b'model_checkpoint_path: "a" model_checkpoint_path: "b"',
     "extension": b"[a.b] { c: 1 }",
     "deep text": b"a {" * DEEP,
     "deep unknown field": b"a {" * DEEP + b"}" * DEEP,
