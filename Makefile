@@ -13,6 +13,9 @@ export CLOUDCKPT_SERVERS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/cloudckpt/ser
 FUZZ_SECONDS ?= 600
 FUZZ_KEEP ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/cloudckpt/fuzz
 
+# It asks for the package `tensorflow`, with its CUDA kernels; the tests have tensorflow-cpu, which is the same to it.
+TF_KERAS := 'tf_keras==2.21.*'
+
 INSTALL_INPUTS := pyproject.toml $(wildcard hatch_build.py protos/*)
 
 .DEFAULT_GOAL := help
@@ -68,4 +71,5 @@ $(BIN)/python:
 # One stamp for each set of extras: nothing is installed again until the inputs change.
 $(VENV)/installed-%: $(INSTALL_INPUTS) | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	$(if $(filter dev,$*),$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $(TF_KERAS))
 	@touch $@

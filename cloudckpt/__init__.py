@@ -1,6 +1,8 @@
 """TensorFlow-compatible checkpoints, written straight to object stores and local disks, without TensorFlow."""
 
-from cloudckpt import raw_ops, train
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from cloudckpt.errors import (
     CheckpointDamagedError,
     CheckpointNotFoundError,
@@ -13,6 +15,7 @@ from cloudckpt.errors import (
     CommitTimeoutError,
     CommitUnknownError,
     InvalidArgumentError,
+    InvalidSavePathError,
     RecoveryWarning,
     SingleWriterWarning,
     StateFileError,
@@ -29,8 +32,14 @@ from cloudckpt.objects.save import save
 from cloudckpt.state.latest import latest_checkpoint
 from cloudckpt.stored.checkpoint import StoredCheckpoint, open_checkpoint
 from cloudckpt.stored.tensor import StoredTensor
+from cloudckpt.variables.graphs.graph import Graph
+from cloudckpt.variables.sessions.session import Session
+from cloudckpt.variables.variable import Variable
 from cloudckpt.verification.report import VerifyReport
 from cloudckpt.verification.verify import verify
+
+if TYPE_CHECKING:
+    from cloudckpt import compat, eager, raw_ops, train
 
 __version__ = "0.1.0.dev0"
 
@@ -47,8 +56,11 @@ __all__ = [
     "CommitTimeoutError",
     "CommitUnknownError",
     "GarbageReport",
+    "Graph",
     "InvalidArgumentError",
+    "InvalidSavePathError",
     "RecoveryWarning",
+    "Session",
     "SingleWriterWarning",
     "StateFileError",
     "StorageError",
@@ -57,8 +69,11 @@ __all__ = [
     "StoredTensor",
     "StructureError",
     "TensorNotFoundError",
+    "Variable",
     "VerifyReport",
     "collect_garbage",
+    "compat",
+    "eager",
     "latest_checkpoint",
     "load",
     "open_checkpoint",
@@ -67,3 +82,10 @@ __all__ = [
     "train",
     "verify",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """The doors with TensorFlow's names, when they are first asked for: together they take longer than all the rest."""
+    if name in {"compat", "eager", "raw_ops", "train"}:
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

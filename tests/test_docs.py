@@ -7,6 +7,7 @@ have a bucket of the name that the page uses. A block that can't run here says w
 
 from __future__ import annotations
 
+import ast
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ PAGES = TOP_PAGES + sorted((REPOSITORY / "docs").rglob("*.md"))
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NOT_RUN = re.compile(r"<!-- not run: \S.+ -->$")
 LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#\s]+)")
+NAMED_TEST = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 COMMAND = re.compile(r"(?:^|`)make ([a-z]+)", re.MULTILINE)
 TARGET = re.compile(r"^([a-z]+):.*## ", re.MULTILINE)
 
@@ -99,6 +101,19 @@ def test_no_block_is_overlooked(page: Path) -> None:
 def test_links_within_the_repository_lead_somewhere(page: Path) -> None:
     missing = [link for link in LINK.findall(page.read_text()) if not (page.parent / link).exists()]
     assert missing == []
+
+
+def defined_tests(path: Path) -> set[str]:
+    """The tests of a file: those in classes, too."""
+    return {node.name for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef)}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=identify)
+def test_the_tests_that_a_page_names_are_there(page: Path) -> None:
+    named = {found.groups() for found in NAMED_TEST.finditer(page.read_text())}
+    files = {file: REPOSITORY / file for file, _ in named}
+    defined = {file: defined_tests(path) for file, path in files.items() if path.exists()}
+    assert {f"{file}::{test}" for file, test in named if test not in defined.get(file, ())} == set()
 
 
 def test_the_commands_that_pages_name_are_targets() -> None:

@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import cloudckpt as ckpt
+from tests.tensorflow.conftest import require_tensorflow
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -123,3 +126,46 @@ def test_the_tripwire_waits_for_the_request_that_must_come_first(recorder: Recor
         connection.close()
     assert [path for path, _ in recorder.seen] == ["/state", "/index"]
     assert pulled == [1]
+
+
+def run_example(script: Path, *arguments: str, **environment: str) -> str:
+    """What a script prints; it must end well."""
+    variables = os.environ | {"PYTHONPATH": os.pathsep.join([str(EXAMPLES), str(EXAMPLES.parent)])} | environment
+    command = [sys.executable, str(script), *arguments]
+    example = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
+    assert example.returncode == 0, example.stdout + example.stderr
+    return example.stdout
+
+
+@pytest.mark.parametrize("server", ["minio", "moto_s3"])
+@pytest.mark.parametrize("script", ["tf1_training.py", "eager_training.py"])
+def test_a_training_script_that_is_killed_loses_nothing(
+    script: str, server: str, request: pytest.FixtureRequest
+) -> None:
+    running: ObjectServer = request.getfixturevalue(server)
+    printed = run_example(EXAMPLES / "killed.py", script, CLOUDCKPT_TEST_S3_ENDPOINT=running.endpoint_url)
+    assert re.findall(r"started at step (\d+)", printed) == ["0", "20", "60"]
+    assert "the final states are the same to the last bit" in printed
+
+
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+IMPORT = re.compile(r"^import cloudckpt\.compat\.v1 as tf .*$", re.MULTILINE)
+
+
+def test_the_script_for_tensorflow_1_differs_in_its_import_only(tmp_path: Path) -> None:
+    require_tensorflow()
+    source = (EXAMPLES / "tf1_training.py").read_text()
+    theirs, replaced = IMPORT.subn("import tensorflow.compat.v1 as tf", source)
+    assert replaced == 1
+    assert len(re.findall(r"\b(?:cloudckpt|ckpt)\.", theirs)) == 0
+    (tmp_path / "theirs.py").write_text(theirs)
+    run_example(EXAMPLES / "tf1_training.py", str(tmp_path / "ours"), **ONE_THREAD)
+    run_example(tmp_path / "theirs.py", str(tmp_path / "theirs"), **ONE_THREAD)
+    files = [sorted(path.name for path in (tmp_path / side).iterdir()) for side in ("ours", "theirs")]
+    assert files[0] == files[1]
+    assert tensors(tmp_path / "ours" / "model-120") == tensors(tmp_path / "theirs" / "model-120")
+
+
+def tensors(prefix: Path) -> dict[str, bytes]:
+    with ckpt.open_checkpoint(prefix) as checkpoint:
+        return {name: checkpoint[name][...].tobytes() for name in checkpoint}

@@ -16,7 +16,7 @@ import cloudckpt
 REPOSITORY = Path(__file__).parent.parent
 INTEGRATIONS = {"aiobotocore", "aiohttp", "boto3", "botocore", "gcsfs", "google.auth", "requests", "s3fs"}
 FRAMEWORKS = {"jax", "keras", "tensorflow", "torch"}
-DOORS = {"raw_ops", "train"}
+DOORS = {"compat", "eager", "raw_ops", "train"}
 PROGRAM = "import json, sys, cloudckpt; print(json.dumps(sorted(sys.modules)))"
 
 
@@ -31,6 +31,18 @@ def test_import_loads_no_integration_and_no_framework(imported: subprocess.Compl
     loaded = set(json.loads(imported.stdout))
     assert "cloudckpt" in loaded
     assert not loaded & (INTEGRATIONS | FRAMEWORKS)
+
+
+@pytest.mark.parametrize("door", sorted(DOORS))
+def test_a_door_is_imported_when_it_is_asked_for(imported: subprocess.CompletedProcess[str], door: str) -> None:
+    assert f"cloudckpt.{door}" not in json.loads(imported.stdout)
+    program = f"import cloudckpt; assert cloudckpt.{door}.__name__ == 'cloudckpt.{door}'"
+    subprocess.run([sys.executable, "-W", "error", "-c", program], check=True, cwd=REPOSITORY)
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="has no attribute 'no_such_name'"):
+        _ = cloudckpt.no_such_name
 
 
 def test_import_prints_and_warns_nothing(imported: subprocess.CompletedProcess[str]) -> None:
@@ -48,7 +60,7 @@ def test_all_names_everything_public_and_nothing_else() -> None:
         for name, value in vars(cloudckpt).items()
         if not name.startswith("_") and not isinstance(value, ModuleType) and name != "annotations"
     }
-    assert public | DOORS == set(cloudckpt.__all__) - {"__version__"}
+    assert (public - {"TYPE_CHECKING", "Any"}) | DOORS == set(cloudckpt.__all__)
 
 
 @pytest.mark.parametrize("name", sorted(set(getattr(cloudckpt, "__all__", [])) - {"__version__"}))
@@ -67,8 +79,12 @@ def test_every_public_name_is_in_the_reference(name: str) -> None:
 
 
 PUBLIC = {name: getattr(cloudckpt, name) for name in cloudckpt.__all__ if name not in DOORS}
-BEHIND_DOORS = {f"{door}.{name}": value for door in DOORS for name, value in vars(getattr(cloudckpt, door)).items()}
-PUBLIC |= {name: value for name, value in BEHIND_DOORS.items() if not name.rpartition(".")[2].startswith("__")}
+BEHIND_DOORS = {
+    f"{module.__name__}.{name}": getattr(module, name)
+    for module in (cloudckpt.compat.v1, cloudckpt.eager, cloudckpt.raw_ops, cloudckpt.train)
+    for name in module.__all__
+}
+PUBLIC |= {name: value for name, value in BEHIND_DOORS.items() if inspect.isclass(value) or inspect.isfunction(value)}
 
 
 @pytest.mark.parametrize("name", sorted(PUBLIC))

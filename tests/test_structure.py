@@ -58,11 +58,16 @@ def test_modules_are_named_after_an_idea() -> None:
     assert [path for path in MODULES if path.stem in EMPTY_NAMES] == []
 
 
-def test_only_storage_has_folders_of_its_own() -> None:
+def test_folders_within_folders_are_few() -> None:
     deep = {path.relative_to(PACKAGE).parts for path in MODULES if len(path.relative_to(PACKAGE).parts) > 2}
-    assert all(parts[0] == "storage" and len(parts) == 3 for parts in deep)
-    # One for each kind of store, and the transport that two of them share.
-    assert {parts[1] for parts in deep} == {"azure", "filesystem", "gcs", "http", "local", "s3"}
+    assert {len(parts) for parts in deep} == {3}
+    expected = {
+        # One for each kind of store, and the transport that two of them share.
+        "storage": {"azure", "filesystem", "gcs", "http", "local", "s3"},
+        "variables": {"foreign", "graphs", "partitions", "scopes", "sessions"},
+        "graph": {"encoding", "savers"},
+    }
+    assert {parts[:2] for parts in deep} == {(folder, part) for folder, parts in expected.items() for part in parts}
 
 
 @pytest.mark.parametrize("module", TREES)
@@ -76,12 +81,27 @@ def test_no_import_of_our_own_hides_in_a_function(module: str) -> None:
 
 # The shipped suite tells pytest to rewrite its asserts, which must come before its modules are imported.
 DOORS = [
-    module for module in TREES if module.endswith(("__init__.py", "raw_ops.py", "train.py")) and "testing" not in module
+    module
+    for module in TREES
+    if module.endswith(("__init__.py", "raw_ops.py", "train.py", "eager.py", "compat/v1.py"))
+    and "testing" not in module
 ]
+
+
+def _is_lazy(node: ast.stmt) -> bool:
+    """Whether a statement of the front door is what lets it import the other doors when they are asked for."""
+    match node:
+        case ast.If(test=ast.Name("TYPE_CHECKING")):
+            return True
+        case ast.FunctionDef("__getattr__"):
+            return True
+    return False
 
 
 @pytest.mark.parametrize("module", DOORS)
 def test_doors_have_no_logic(module: str) -> None:
     for node in TREES[module].body:
+        if module == "__init__.py" and _is_lazy(node):
+            continue
         is_docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
         assert is_docstring or isinstance(node, ast.Import | ast.ImportFrom | ast.Assign), ast.unparse(node)

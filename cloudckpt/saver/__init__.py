@@ -1,0 +1,1 @@
+"""State by name: the savers of TensorFlow's first version, and what is around them."""

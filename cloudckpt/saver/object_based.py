@@ -1,0 +1,122 @@
+"""Checkpoints by object, as `tf.train.Checkpoint` writes them, read by the names that their variables had.
+
+Such a checkpoint keeps variables under keys that say where in a tree of objects they hang, such as
+"model/layer-0/kernel/.ATTRIBUTES/VARIABLE_VALUE"; the tree, in one string tensor, has each variable's name as well, an
+optimizer's slot variables among them ("Adam/dense/kernel/m").
+
+Sources: python/training/saver.py (object_graph_key_mapping); core/protobuf/trackable_object_graph.proto.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from google.protobuf.message import DecodeError
+
+from cloudckpt.collection import collection_paused
+from cloudckpt.descriptors import message_class
+from cloudckpt.errors import CheckpointDamagedError, InvalidArgumentError, TensorNotFoundError
+from cloudckpt.variables.dtypes import DataType
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from cloudckpt.checkpoint.opened import OpenCheckpoint
+
+__all__ = ["OBJECT_GRAPH", "is_object_based", "keys_by_object"]
+
+OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
+"""The tensor that has the tree."""
+
+MAX_NAMES_SHOWN = 20
+"""How many names of a kind an error shows; there may be millions."""
+
+
+def is_object_based(checkpoint: OpenCheckpoint) -> bool:
+    """Whether the checkpoint was written by object. No request."""
+    return OBJECT_GRAPH in checkpoint.tensors
+
+
+def keys_by_object(checkpoint: OpenCheckpoint, names: Iterable[str]) -> dict[str, str]:
+    """The keys in the checkpoint of the variables that had these names.
+
+    Where TensorFlow takes the last of several variables of one name, this refuses to choose.
+
+    Raises:
+        TensorNotFoundError: it is no checkpoint by object, or none of its variables had one of the names; the message
+            sets the names against those that are there.
+        InvalidArgumentError: several variables had one of the names.
+        CheckpointDamagedError: its tree is not one, or names a key that the checkpoint does not have.
+        CloudckptError: and what `OpenCheckpoint.read` raises.
+
+    Cost: a ranged GET.
+    """
+    wanted, keys = list(names), _keys(_object_graph(checkpoint))
+    if missing := [name for name in wanted if name not in keys]:
+        raise _names_are_missing(checkpoint, missing, keys.keys() - wanted, len(set(wanted) & keys.keys()))
+    return {name: _only_key(checkpoint, name, [*keys[name]]) for name in wanted}
+
+
+@collection_paused()
+def _keys(object_graph: Any) -> dict[str, dict[str, None]]:
+    """The keys of all variables by their names, in order; what has no name, as iterators and tables, is left out."""
+    found: dict[str, dict[str, None]] = {}
+    for node in object_graph.nodes:
+        for attribute in node.attributes:
+            if attribute.full_name:
+                found.setdefault(attribute.full_name, {})[attribute.checkpoint_key] = None
+    return found
+
+
+def _object_graph(checkpoint: OpenCheckpoint) -> Any:
+    """The tree, a TrackableObjectGraph."""
+    tensor = checkpoint.tensors.get(OBJECT_GRAPH)
+    if tensor is None:
+        raise checkpoint.no_such_tensor(OBJECT_GRAPH)
+    if tensor.dtype != DataType.STRING or tensor.shape:
+        raise _damaged(checkpoint, f"is no string, but of the dtype {tensor.dtype} and the shape {list(tensor.shape)}")
+    text = checkpoint.read_named([OBJECT_GRAPH])[OBJECT_GRAPH].item()
+    try:
+        return message_class("tensorflow.TrackableObjectGraph").FromString(text)
+    except DecodeError as error:
+        raise _damaged(checkpoint, "does not parse as a TrackableObjectGraph") from error
+
+
+def _only_key(checkpoint: OpenCheckpoint, name: str, keys: list[str]) -> str:
+    url = checkpoint.prefix.url
+    if len(keys) > 1:
+        raise InvalidArgumentError(
+            f"{len(keys)} variables of {url!r} had the name {name!r}, under the keys {_listed(keys)}: pass a dict that "
+            "maps the key of the one that is meant to the variable to restore",
+            path=url,
+            tensor=name,
+        )
+    if keys[0] not in checkpoint.tensors:
+        raise _damaged(checkpoint, f"says that the variable {name!r} is stored as {keys[0]!r}, which is not there")
+    return keys[0]
+
+
+def _damaged(checkpoint: OpenCheckpoint, found: str) -> CheckpointDamagedError:
+    url = checkpoint.prefix.url
+    return CheckpointDamagedError(
+        f"{url!r} is damaged: its tensor {OBJECT_GRAPH!r}, the tree of objects, {found}", path=url, tensor=OBJECT_GRAPH
+    )
+
+
+def _names_are_missing(
+    checkpoint: OpenCheckpoint, missing: list[str], others: set[str], matched: int
+) -> TensorNotFoundError:
+    url = checkpoint.prefix.url
+    return TensorNotFoundError(
+        f"{url!r} was written by object (tf.train.Checkpoint, or save_weights), and none of its variables had the "
+        f"names {_listed(missing)}. It has variables that were not asked for, {_listed(sorted(others)) or 'none'}; "
+        f"{matched} of the names did match. Names may have changed since, as by a suffix '_1': pass a dict that maps "
+        "the old names to the variables, or leave out the variables that are new",
+        path=url,
+        tensor=missing[0],
+    )
+
+
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(map(repr, names[:MAX_NAMES_SHOWN]))
+    return f"{shown} and {len(names) - MAX_NAMES_SHOWN} others" if len(names) > MAX_NAMES_SHOWN else shown
