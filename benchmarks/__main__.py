@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from benchmarks import gcs, growth, import_time, local_disk, many, network, one_slice, peak_memory, requests, s3
+from benchmarks import gcs, growth, import_time, local_disk, many, network, one_slice, peak_memory, requests, s3, saver
 from benchmarks.options import Options, parse_options
 from benchmarks.report import Goal, Report, goals_table
 
@@ -24,6 +24,7 @@ SUBJECTS: dict[str, Callable[[Options, Path], Report]] = {
     "network": network.measure,
     "requests": requests.measure,
     "many": many.measure,
+    "saver": saver.measure,
     "slice": one_slice.measure,
     "memory": peak_memory.measure,
     "growth": growth.measure,

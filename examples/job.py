@@ -19,11 +19,11 @@ QUIET = {"PYTHONWARNINGS": "ignore"}
 
 
 class Job:
-    """One run of digits.py, from its start."""
+    """One run of a training script, from its start."""
 
-    def __init__(self, directory: str, environment: Mapping[str, str]) -> None:
+    def __init__(self, directory: str, environment: Mapping[str, str], script: str = "digits.py") -> None:
         self._process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("digits.py")), directory],
+            [sys.executable, str(Path(__file__).with_name(script)), directory],
             stdout=subprocess.PIPE,
             env={**environment, **ONE_THREAD, **QUIET},
             text=True,
