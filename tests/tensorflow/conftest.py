@@ -24,6 +24,17 @@ def require_tensorflow() -> Any:
     return tf
 
 
+def require_tf_keras() -> Any:
+    """The module of Keras 2; where it is missing the test is skipped, and fails in CI."""
+    require_tensorflow()
+    if importlib.util.find_spec("tf_keras") is None:
+        missing_part("tf_keras", "pip install --no-deps tf_keras, of TensorFlow's version")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import tf_keras
+    return tf_keras
+
+
 def require_real_checkpoints() -> Path:
     """The folder of checkpoints from public repositories; where it is missing the test is skipped, and fails in CI."""
     folder = os.environ.get("CLOUDCKPT_REAL_CHECKPOINTS")
@@ -35,6 +46,11 @@ def require_real_checkpoints() -> Path:
 @pytest.fixture(scope="session")
 def tf() -> Any:
     return require_tensorflow()
+
+
+@pytest.fixture(scope="session")
+def tf_keras() -> Any:
+    return require_tf_keras()
 
 
 @pytest.fixture(scope="session")

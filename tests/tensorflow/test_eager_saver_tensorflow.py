@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,23 +9,12 @@ import pytest
 
 import cloudckpt as ckpt
 from cloudckpt.eager import Saver
-from tests.servers import missing_part
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
 KERNEL, BIAS = np.arange(6, dtype=np.float32).reshape(2, 3), np.array([1, 2, 3], np.float32)
-
-
-@pytest.fixture(scope="module")
-def tf_keras(tf: Any) -> Any:
-    if importlib.util.find_spec("tf_keras") is None:
-        missing_part("tf_keras", "pip install 'cloudckpt[test]'")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import tf_keras
-    return tf_keras
 
 
 @pytest.fixture

@@ -111,18 +111,10 @@ def test_a_variable_of_a_strategy_is_one(tf: Any) -> None:
     assert (held(variable).name, held(variable).read().tolist()) == ("w", [3.0, 4.0])
 
 
-def keras_2() -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import tf_keras
-    return tf_keras
-
-
-def test_variables_of_tf_keras_have_the_names_of_tensorflows_saver(tf: Any, tmp_path: Path) -> None:
-    keras = keras_2()
-    layers = [keras.layers.Dense(2, name="d"), keras.layers.BatchNormalization(name="n")]
-    model = keras.Sequential([keras.Input((3,)), *layers])
-    optimizer = keras.optimizers.Adam()
+def test_variables_of_tf_keras_have_the_names_of_tensorflows_saver(tf: Any, tf_keras: Any, tmp_path: Path) -> None:
+    layers = [tf_keras.layers.Dense(2, name="d"), tf_keras.layers.BatchNormalization(name="n")]
+    model = tf_keras.Sequential([tf_keras.Input((3,)), *layers])
+    optimizer = tf_keras.optimizers.Adam()
     optimizer.build(model.trainable_variables)
     variables = [*model.variables, *optimizer.variables]
     names = {held(each).name for each in variables}
@@ -133,9 +125,8 @@ def test_variables_of_tf_keras_have_the_names_of_tensorflows_saver(tf: Any, tmp_
     assert {each.numpy().min() for each in model.variables} == {3.0}
 
 
-def test_a_variable_of_mixed_precision_is_saved_as_it_is_kept(tf: Any) -> None:
-    keras = keras_2()
-    layer = keras.layers.Dense(2, dtype=keras.mixed_precision.Policy("mixed_bfloat16"))
+def test_a_variable_of_mixed_precision_is_saved_as_it_is_kept(tf: Any, tf_keras: Any) -> None:
+    layer = tf_keras.layers.Dense(2, dtype=tf_keras.mixed_precision.Policy("mixed_bfloat16"))
     layer.build((None, 3))
     assert (held(layer.kernel).data_type, held(layer.kernel).read().dtype) == (DataType.FLOAT, np.float32)
 
@@ -165,9 +156,8 @@ def test_bfloat16_is_not_widened(tf: Any) -> None:
     assert held(variable).read().dtype == ml_dtypes.bfloat16
 
 
-def test_both_savers_take_the_same_variables_under_the_same_names(tf: Any, tmp_path: Path) -> None:
-    keras = keras_2()
-    layer = keras.layers.Dense(2, name="d")
+def test_both_savers_take_the_same_variables_under_the_same_names(tf: Any, tf_keras: Any, tmp_path: Path) -> None:
+    layer = tf_keras.layers.Dense(2, name="d")
     layer.build((None, 3))
     variables = [*layer.variables, tf.Variable([b"a", b"bc"], name="texts"), tf.Variable(tf.ones(2, tf.bfloat16))]
     values = [held(each).read().copy() for each in variables]

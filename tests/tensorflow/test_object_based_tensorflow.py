@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +13,6 @@ from cloudckpt.checkpoint.prefix import open_prefix
 from cloudckpt.checkpoint.reader import open_checkpoint
 from cloudckpt.errors import InvalidArgumentError, TensorNotFoundError
 from cloudckpt.saver.object_based import OBJECT_GRAPH, keys_by_object
-from tests.servers import missing_part
 from tests.tensorflow.test_save_load_real_files import lacks_data, prefixes
 
 if TYPE_CHECKING:
@@ -26,16 +23,6 @@ if TYPE_CHECKING:
 
 Written = tuple[str, "dict[str, NDArray[Any]]"]
 """A checkpoint's prefix, and what it holds by the variables' names."""
-
-
-@pytest.fixture(scope="module")
-def tf_keras(tf: Any) -> Any:
-    if importlib.util.find_spec("tf_keras") is None:
-        missing_part("tf_keras", "pip install 'cloudckpt[test]'")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import tf_keras
-    return tf_keras
 
 
 def by_name(variables: list[Any]) -> dict[str, NDArray[Any]]:
