@@ -3,13 +3,14 @@
 ::
 
     CloudckptError
-    ├── CheckpointNotFoundError  (FileNotFoundError)  nothing by that name: start anew, or mend the path
-    │   └── InvalidSavePathError (ValueError)         the same, of what a saver is to restore
+    ├── NotFoundError                                 what was asked for is not there
+    │   ├── CheckpointNotFoundError  (FileNotFoundError)  nothing by that name: start anew, or mend the path
+    │   │   └── InvalidSavePathError (ValueError)     the same, of what a saver is to restore
+    │   └── TensorNotFoundError  (KeyError)           the checkpoint has no tensor, or no slice, of that name
     ├── CheckpointPathError      (ValueError)         the path can't name a checkpoint: mend the call
     ├── CheckpointDamagedError   (OSError)            it is there and not whole: fall back to an older one
     │   └── ChecksumMismatchError                     its bytes are not those that were written
     ├── CheckpointVersionError   (ValueError)         a newer program wrote it: upgrade cloudckpt
-    ├── TensorNotFoundError      (KeyError)           the checkpoint has no tensor, or no slice, of that name
     ├── InvalidArgumentError     (ValueError)         the arguments don't fit each other, or the checkpoint
     ├── StructureError           (ValueError)         the tree and the checkpoint don't fit together
     ├── StateFileError  (OSError, ValueError)         the `checkpoint` state file can't be read
@@ -50,6 +51,7 @@ __all__ = [
     "CommitUnknownError",
     "InvalidArgumentError",
     "InvalidSavePathError",
+    "NotFoundError",
     "ObjectChangedError",
     "ObjectNotFoundError",
     "PermissionDeniedError",
@@ -101,7 +103,11 @@ def _rebuild(cls: type[CloudckptError], message: str, fields: dict[str, object])
     return error
 
 
-class CheckpointNotFoundError(CloudckptError, FileNotFoundError):
+class NotFoundError(CloudckptError):
+    """What was asked for is not there: a checkpoint, or a tensor in it; in TensorFlow both are of one class."""
+
+
+class CheckpointNotFoundError(NotFoundError, FileNotFoundError):
     """No checkpoint has that name: there is no `.index`."""
 
 
@@ -125,7 +131,7 @@ class CheckpointVersionError(CloudckptError, ValueError):
     """A newer program wrote this in a form that this version does not know."""
 
 
-class TensorNotFoundError(CloudckptError, KeyError):
+class TensorNotFoundError(NotFoundError, KeyError):
     """The checkpoint holds no tensor of that name, or not all elements of the slice that was asked for."""
 
 

@@ -1,7 +1,9 @@
 """What programs that use TensorFlow's saver take from `tensorflow.compat.v1`: they move by changing that import."""
 
 from cloudckpt import train
+from cloudckpt.compat import errors, initializers
 from cloudckpt.variables.assign import assign, assign_add, assign_sub
+from cloudckpt.variables.convert_to_tensor import convert_to_tensor
 from cloudckpt.variables.dtype import DType
 from cloudckpt.variables.dtype_constants import (
     as_dtype,
@@ -63,6 +65,15 @@ from cloudckpt.variables.partitions.partitioners import (
     variable_axis_size_partitioner,
 )
 from cloudckpt.variables.scopes.get_variable import create_partitioned_variables, get_local_variable, get_variable
+from cloudckpt.variables.scopes.initial_tensors import (
+    fill,
+    ones,
+    random_normal,
+    random_uniform,
+    set_random_seed,
+    truncated_normal,
+    zeros,
+)
 from cloudckpt.variables.scopes.random_initializers import (
     glorot_normal_initializer,
     glorot_uniform_initializer,
@@ -83,10 +94,17 @@ from cloudckpt.variables.variable_lists import (
     is_variable_initialized,
     local_variables,
     local_variables_initializer,
+    model_variables,
+    moving_average_variables,
     report_uninitialized_variables,
+    tables_initializer,
     trainable_variables,
     variables_initializer,
 )
+from cloudckpt.variables.variable_lists import global_variables as all_variables
+from cloudckpt.variables.variable_lists import global_variables_initializer as initialize_all_variables
+from cloudckpt.variables.variable_lists import local_variables_initializer as initialize_local_variables
+from cloudckpt.variables.variable_lists import variables_initializer as initialize_variables
 
 __all__ = [
     "AUTO_REUSE",
@@ -105,6 +123,7 @@ __all__ = [
     "VariableScope",
     "add_to_collection",
     "add_to_collections",
+    "all_variables",
     "as_dtype",
     "assign",
     "assign_add",
@@ -116,6 +135,7 @@ __all__ = [
     "constant",
     "constant_initializer",
     "control_dependencies",
+    "convert_to_tensor",
     "create_partitioned_variables",
     "device",
     "disable_eager_execution",
@@ -125,7 +145,9 @@ __all__ = [
     "enable_eager_execution",
     "enable_resource_variables",
     "enable_v2_behavior",
+    "errors",
     "executing_eagerly",
+    "fill",
     "fixed_size_partitioner",
     "float16",
     "float32",
@@ -143,6 +165,10 @@ __all__ = [
     "glorot_uniform_initializer",
     "group",
     "half",
+    "initialize_all_variables",
+    "initialize_local_variables",
+    "initialize_variables",
+    "initializers",
     "int8",
     "int16",
     "int32",
@@ -151,8 +177,11 @@ __all__ = [
     "local_variables",
     "local_variables_initializer",
     "min_max_variable_partitioner",
+    "model_variables",
+    "moving_average_variables",
     "name_scope",
     "no_op",
+    "ones",
     "ones_initializer",
     "placeholder",
     "qint8",
@@ -160,14 +189,19 @@ __all__ = [
     "qint32",
     "quint8",
     "quint16",
+    "random_normal",
     "random_normal_initializer",
+    "random_uniform",
     "random_uniform_initializer",
     "report_uninitialized_variables",
     "reset_default_graph",
     "resource",
+    "set_random_seed",
     "string",
+    "tables_initializer",
     "train",
     "trainable_variables",
+    "truncated_normal",
     "truncated_normal_initializer",
     "uint8",
     "uint16",
@@ -177,5 +211,6 @@ __all__ = [
     "variable_scope",
     "variables_initializer",
     "variant",
+    "zeros",
     "zeros_initializer",
 ]

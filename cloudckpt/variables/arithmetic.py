@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy as np
     from numpy.typing import DTypeLike, NDArray
 
@@ -37,8 +39,14 @@ class ArrayArithmetic(NDArrayOperatorsMixin):
     def __getitem__(self, key: Any) -> Any:
         return self.__array__()[key]
 
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.__array__())
+
     def __len__(self) -> int:
         return len(self.__array__())
+
+    def __complex__(self) -> complex:
+        return complex(self.__array__())
 
     def __float__(self) -> float:
         return float(self.__array__())

@@ -8,12 +8,14 @@ import numpy as np
 
 from cloudckpt.variables import dtypes
 from cloudckpt.variables.dtypes import DataType, python_name
-from cloudckpt.variables.own_value import OwnValue
+from cloudckpt.variables.foreign.tensorflow import tensor_elements
+from cloudckpt.variables.foreign.torch import torch_holder
+from cloudckpt.variables.own_value import OwnValue, sealed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["as_array", "as_string_array", "converted"]
+__all__ = ["as_array", "as_string_array", "converted", "sealed_copy"]
 
 _INT32: Final = np.iinfo(np.int32)
 _SMALL_INTEGERS: Final = {DataType.INT4, DataType.UINT4, DataType.INT2, DataType.UINT2}
@@ -27,21 +29,20 @@ def as_array(value: Any) -> NDArray[Any]:
     int32 (int64 where one needs it), bool or complex128; texts and bytes an array of objects.
 
     Raises:
-        TypeError: it is no array, no number or string, nor a list of these.
+        TypeError: it is no array, no number or string, nor a list of these; or as `torch_holder`.
         ValueError: it is a list whose rows differ in length.
     """
     if isinstance(value, OwnValue):
         return value.own_value
-    declared = getattr(getattr(value, "dtype", None), "as_datatype_enum", None)
-    if declared is not None and hasattr(value, "numpy"):
-        value = value.numpy()  # TensorFlow's `__array__` makes no array of a scalar of bfloat16 and the like
+    if (holder := torch_holder(value)) is not None:
+        return holder.read()
+    if hasattr(value, "__array__") and hasattr(getattr(value, "dtype", None), "as_datatype_enum"):
+        return tensor_elements(value)
     if isinstance(value, str | bytes):
         array = np.empty((), object)
         array[()] = value  # NumPy's fixed-width strings would drop null characters at its end
         return array
     array = np.asarray(value) if hasattr(value, "__array__") else _from_python(value)
-    if declared is not None:
-        array = _as_declared(array, declared)
     if array.dtype.kind == "T":
         return array.astype(object)
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
@@ -53,7 +54,8 @@ def converted(value: Any, data_type: DataType | None = None) -> NDArray[Any]:
     Args:
         value: as `as_array`.
         data_type: an array of another dtype is cast to it, as is a Python number of no broader kind (an integer for a
-            real number, not the other way round); None for the dtype that it has by itself.
+            real number, not the other way round), of which it keeps the lowest bits if it has no room for more, as
+            TensorFlow does; None for the dtype that it has by itself.
 
     Returns:
         The array itself where it is of that dtype already; strings as objects that are all bytes.
@@ -69,13 +71,34 @@ def converted(value: Any, data_type: DataType | None = None) -> NDArray[Any]:
     if data_type is None or found is data_type:
         return array
     if DataType.STRING in (found, data_type):
-        raise TypeError(f"expected {python_name(data_type)}, found {python_name(found)}: {_shown(value)}")
+        raise _misfit(value, found, data_type)
     if not hasattr(value, "__array__"):
         if array.size and _breadth(found) > _breadth(data_type):
-            raise TypeError(f"expected {python_name(data_type)}, found {python_name(found)}: {_shown(value)}")
+            raise _misfit(value, found, data_type)
         array = np.asarray(value)  # of full width again
     dtype = dtypes.to_numpy(data_type)
-    return array.astype(dtype[0]).view(dtype) if dtype.names else array.astype(dtype)
+    return array.astype(dtype[0], order="C").view(dtype) if dtype.names else array.astype(dtype, order="C")
+
+
+def _misfit(value: object, found: DataType, data_type: DataType) -> TypeError:
+    return TypeError(f"expected {python_name(data_type)}, found {python_name(found)}: {_shown(value)}")
+
+
+def sealed_copy(value: Any, data_type: DataType | None = None) -> NDArray[Any]:
+    """A value as an array that the caller's later changes don't reach, and that nobody can write to; copied once.
+
+    Raises:
+        TypeError, ValueError: as `converted`.
+    """
+    array = converted(value, data_type)
+    return sealed(array.copy(order="C") if _may_be_changed(array, value) else array)
+
+
+def _may_be_changed(array: NDArray[Any], value: Any) -> bool:
+    """Whether an array that a value became may be the caller's memory."""
+    if isinstance(value, OwnValue) or not hasattr(value, "__array__"):
+        return False
+    return not isinstance(value, np.ndarray) or np.may_share_memory(array, value)
 
 
 def as_string_array(array: NDArray[Any]) -> NDArray[Any]:
@@ -114,28 +137,26 @@ def _shown(value: object) -> str:
     return text if len(text) <= 100 else f"{text[:97]}..."
 
 
-def _as_declared(array: NDArray[Any], declared: int) -> NDArray[Any]:
-    """A TensorFlow tensor in the dtype it says it has: as an array it shows quantised dtypes as plain integers."""
-    dtype = dtypes.to_numpy(DataType(declared))
-    return array if dtype.kind == "O" else array.view(dtype)
-
-
 def _from_python(value: Any) -> NDArray[Any]:
     first = _first_leaf(value)
     if isinstance(first, str | bytes):
         return np.array(value, object)
-    if not isinstance(value, list | tuple | bool | int | float | complex):
-        raise TypeError(f"it is {type(value).__module__}.{type(value).__qualname__}")
+    if not isinstance(value, list | tuple | range | bool | int | float | complex):
+        raise TypeError(f"a tensor is made of an array, numbers or texts, not of {_kind(value)}: {_shown(value)}")
     array = np.array(value)
     if array.dtype.kind in "OSU":
-        raise TypeError(f"it holds {type(first).__module__}.{type(first).__qualname__}, and more than numbers")
-    if isinstance(first, np.generic) or hasattr(first, "__array__"):
+        raise TypeError(f"a tensor of numbers can't hold all of {_shown(value)}, which begins with {_kind(first)}")
+    if hasattr(first, "__array__") and not isinstance(first, np.integer):
         return array
     if array.dtype == np.float64:
         return array.astype(np.float32)
     if array.dtype == np.int64 and _INT32.min <= array.min(initial=0) and array.max(initial=0) <= _INT32.max:
         return array.astype(np.int32)
     return array
+
+
+def _kind(value: object) -> str:
+    return f"{type(value).__module__}.{type(value).__qualname__}"
 
 
 def _first_leaf(value: Any) -> Any:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cloudckpt.variables.conversion import converted
+from cloudckpt.variables.conversion import converted, sealed_copy
 from cloudckpt.variables.dtypes import python_name
 from cloudckpt.variables.graphs.operation import Tensor
-from cloudckpt.variables.own_value import OwnValue, sealed
 from cloudckpt.variables.shape import PartialShape, compatible, partial_shape
 from cloudckpt.variables.value_nodes import value_beside
 
@@ -17,18 +16,7 @@ if TYPE_CHECKING:
 
     from cloudckpt.variables.dtypes import DataType
 
-__all__ = ["DeclaredShape", "InitialValue", "sealed_copy"]
-
-
-def sealed_copy(value: Any, data_type: DataType | None = None) -> NDArray[Any]:
-    """A value as an array that the caller's later changes don't reach, and that nobody can write to.
-
-    Raises:
-        TypeError, ValueError: as `converted`.
-    """
-    array = converted(value, data_type)
-    shared = hasattr(value, "__array__") and not isinstance(value, OwnValue)
-    return sealed(array.copy(order="C") if shared else array)
+__all__ = ["DeclaredShape", "InitialValue"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import threading
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -10,9 +11,14 @@ from cloudckpt.errors import InvalidArgumentError
 from cloudckpt.variables.arithmetic import ArrayArithmetic
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import DTypeLike, NDArray
 
 __all__ = ["OwnValue", "sealed", "unshared"]
+
+_UPDATING: Final = threading.Lock()
+"""Held while any value is updated; one for each variable could be neither copied nor pickled with it."""
 
 
 def sealed(array: NDArray[Any]) -> NDArray[Any]:
@@ -68,6 +74,20 @@ class OwnValue(ArrayArithmetic):
             array: of the variable's dtype, and of a shape that it can have: the caller has seen to that.
         """
         self._own = sealed(array)
+
+    def update(self, change: Callable[[NDArray[Any]], NDArray[Any]]) -> None:
+        """Replace its own value by what a function makes of it, with no other update in between.
+
+        Raises:
+            InvalidArgumentError: as `own_value`.
+        """
+        with _UPDATING:
+            self.take_over(change(self.own_value))
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if self._own is not None:  # NumPy's copies, and what it unpickles, can be written to
+            self.take_over(self._own)
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         own = self.own_value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from math import prod
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -11,15 +12,47 @@ if TYPE_CHECKING:
 __all__ = [
     "UNKNOWN_RANK",
     "PartialShape",
+    "Shape",
     "UnknownRank",
     "compatible",
     "declared_shape",
     "fully_defined",
+    "known_shape",
     "partial_shape",
     "shape_attr",
 ]
 
 PartialShape = tuple[int | None, ...] | None
+
+
+class Shape(tuple[int | None, ...]):
+    """A shape whose rank is known: a tuple, which also has the methods of TensorFlow's that programs use."""
+
+    __slots__ = ()
+
+    @property
+    def ndims(self) -> int:
+        """The number of dimensions."""
+        return len(self)
+
+    rank = ndims
+
+    def as_list(self) -> list[int | None]:
+        """The dimensions as a list."""
+        return list(self)
+
+    def num_elements(self) -> int | None:
+        """How many elements a tensor of the shape has; None if a dimension is unknown."""
+        return None if None in self else prod(self)  # type: ignore[arg-type]  # no None is left
+
+    def is_fully_defined(self) -> bool:
+        """Whether all dimensions are known."""
+        return None not in self
+
+
+def known_shape(shape: PartialShape) -> Shape | None:
+    """A shape as programs get it; None if not even its rank is known."""
+    return None if shape is None else Shape(shape)
 
 
 class UnknownRank:
@@ -71,12 +104,12 @@ def fully_defined(shape: PartialShape) -> bool:
     return shape is not None and None not in shape
 
 
-def compatible(declared: PartialShape, shape: tuple[int, ...]) -> bool:
-    """Whether an array of `shape` is one of those that are declared."""
-    if declared is None:
+def compatible(declared: PartialShape, shape: PartialShape) -> bool:
+    """Whether an array may be of both shapes, as far as they are known."""
+    if declared is None or shape is None:
         return True
     return len(declared) == len(shape) and all(
-        wanted in (None, found) for wanted, found in zip(declared, shape, strict=True)
+        one == other or None in (one, other) for one, other in zip(declared, shape, strict=True)
     )
 
 

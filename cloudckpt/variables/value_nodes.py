@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+
 from cloudckpt.variables import dtypes
 from cloudckpt.variables.graphs.operation import Tensor
 
@@ -37,7 +39,7 @@ def add_value(graph: Graph, name: str, array: NDArray[Any]) -> Tensor:
 def value_beside(tensor: Tensor) -> NDArray[Any] | None:
     """The array that such a node gives; None if the tensor is computed by anything else."""
     value = tensor.op.attrs.get("value") if tensor.op.type == "Const" else None
-    return tensor.graph.values_beside.get(tensor.op.name) if value is None else value  # type: ignore[return-value]
+    return value if isinstance(value, np.ndarray) else tensor.graph.values_beside.get(tensor.op.name)
 
 
 def _bytes_embedded(array: NDArray[Any]) -> int:

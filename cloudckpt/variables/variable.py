@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cloudckpt.errors import InvalidArgumentError
+from cloudckpt.variables.computed_nodes import add_computed
+from cloudckpt.variables.conversion import converted, sealed_copy
 from cloudckpt.variables.dtype_arguments import data_type_argument
-from cloudckpt.variables.dtypes import data_type_of
+from cloudckpt.variables.dtypes import DataType, data_type_of
 from cloudckpt.variables.graphs.default_graph import default_graph, executing_eagerly
 from cloudckpt.variables.graphs.default_scopes import eager_device, eager_name
 from cloudckpt.variables.graphs.keys import GraphKeys
 from cloudckpt.variables.graphs.operation import Operation, Tensor
 from cloudckpt.variables.handle_nodes import add_handle_read, is_handle, value_after
-from cloudckpt.variables.initial_value import DeclaredShape, InitialValue, sealed_copy
+from cloudckpt.variables.initial_value import DeclaredShape, InitialValue
 from cloudckpt.variables.sessions.default_session import session_for
 from cloudckpt.variables.shape import PartialShape, compatible
 from cloudckpt.variables.variable_nodes import VariableNodes, add_variable_nodes
@@ -22,11 +24,10 @@ from cloudckpt.variables.variable_properties import EagerOperation, VariableProp
 from cloudckpt.variables.variable_updates import add_update
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection
 
     from numpy.typing import NDArray
 
-    from cloudckpt.variables.dtypes import DataType
     from cloudckpt.variables.partitions.save_slice_info import SaveSliceInfo
 
 __all__ = ["Variable"]
@@ -41,8 +42,9 @@ class Variable(VariableProperties):
     name is what it is given. In both cases it has a value of its own, at first its initial value, which operators and
     NumPy's functions take in its place.
 
-    Within a graph's block `assign` and its kin, `value` and `read_value` give what a session runs; elsewhere they act
-    at once, on the variable's own value.
+    Within a graph's block `assign` and its kin, `value`, `read_value` and the operators `+ - * /` give what a session
+    runs, and a variable is equal to itself alone, and true, as in TensorFlow; what else NumPy would compute is refused
+    there. Elsewhere all of them act at once, on the variable's own value.
 
     Args:
         initial_value: an array or what `numpy.array` takes: numbers of Python's become float32 or int32, texts bytes;
@@ -51,7 +53,7 @@ class Variable(VariableProperties):
         name: without name scopes; "Variable" if None.
         dtype: a dtype as TensorFlow, NumPy or this package has them, or its name; None for the initial value's.
         shape: declared, with None for dimensions that may change; that of the initial value if None.
-        trainable: whether it is one of the collection of trainable variables.
+        trainable: whether it is one of the collection of trainable variables; None for True.
         device: where it is, such as "/job:ps/task:0" or "/cpu:1", within the `device` blocks around.
         collections: the names of the graph's collections to be in; the global variables' if None.
         validate_shape: whether the shape is that of the initial value; False leaves it unknown.
@@ -60,29 +62,33 @@ class Variable(VariableProperties):
             graph.
 
     Raises:
-        ValueError: there is no initial value, or not of the declared shape; or `collections` is a single string.
-        TypeError: the initial value is no tensor, or not of that dtype.
+        ValueError: there is no initial value, or not of the declared shape; or `collections` is no list, tuple or set.
+        TypeError: the initial value is no tensor, or not of that dtype; or `name` is no string, as where TensorFlow 1's
+            second argument is meant.
         RuntimeError: the graph is finalized.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - what a variable is, in the order in which it is said
         self,
         initial_value: Any = None,
-        *,
         name: str | None = None,
         dtype: Any = None,
         shape: Any = None,
-        trainable: bool = True,
+        trainable: bool | None = None,
         device: str = "",
-        collections: Iterable[str] | None = None,
+        *,
+        collections: Collection[str] | None = None,
         validate_shape: bool = True,
         caching_device: str | None = None,
         use_resource: bool | None = None,  # noqa: ARG002  # documented
     ) -> None:
         if initial_value is None:
             raise ValueError("a variable needs an initial value")
-        if isinstance(collections, str):
-            raise ValueError(f"collections must be a list of names, got {collections!r}")  # noqa: TRY004 - TensorFlow's
+        if name is not None and not isinstance(name, str):
+            raise TypeError(f"name must be a string, got {name!r}: give other arguments by their names")
+        if collections is not None and not isinstance(collections, list | tuple | set):
+            raise ValueError(f"collections must be a list of names, got {collections!r}")
+        trainable = trainable is None or bool(trainable)
         initial = InitialValue(initial_value, None if dtype is None else data_type_argument(dtype, "dtype"))
         declared = DeclaredShape(shape, validate_shape)
         name = "Variable" if name is None else name
@@ -98,7 +104,7 @@ class Variable(VariableProperties):
         super().__init__(nodes, data_type_of(value), declared.of(value), trainable, value)
         if graph is not None:
             keys = [GraphKeys.GLOBAL_VARIABLES] if collections is None else list(collections)
-            graph.add_to_collections(keys + [GraphKeys.TRAINABLE_VARIABLES] * trainable, self)
+            graph.add_to_collections([*keys, GraphKeys.TRAINABLE_VARIABLES] if trainable else keys, self)
 
     @staticmethod
     def of_operation(
@@ -132,6 +138,23 @@ class Variable(VariableProperties):
     @property
     def _symbolic(self) -> bool:
         return self._nodes is not None and not executing_eagerly()
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        symbolic = not executing_eagerly() and any(isinstance(each, Variable) and each.graph for each in inputs)
+        if symbolic and method == "__call__" and not kwargs:
+            return add_computed(ufunc, inputs)
+        return super().__array_ufunc__(ufunc, method, *inputs, **kwargs)
+
+    def __eq__(self, other: object) -> Any:
+        return self is other if self._symbolic else super().__eq__(other)
+
+    def __ne__(self, other: object) -> Any:
+        return self is not other if self._symbolic else super().__ne__(other)
+
+    __hash__ = VariableProperties.__hash__
+
+    def __bool__(self) -> bool:
+        return self._symbolic or super().__bool__()
 
     def value(self) -> Any:
         """Its own value, read only; within a graph's block the tensor "scope/w/read:0"."""
@@ -211,7 +234,14 @@ class Variable(VariableProperties):
     def assign_add(
         self, delta: Any, use_locking: bool = False, name: str | None = None, read_value: bool = True
     ) -> Any:
-        """Add to the value; otherwise as `assign`."""
+        """Add to the value; otherwise as `assign`.
+
+        Where it acts at once, updates by several threads follow one another, and none is lost.
+
+        Raises:
+            TypeError: as `assign`; or it is a variable of strings or of bools.
+            ValueError: as `assign`; where it acts at once an InvalidArgumentError.
+        """
         return self._updated(np.add, delta, read_value, type="AssignAdd", use_locking=use_locking, name=name)
 
     def assign_sub(
@@ -221,16 +251,22 @@ class Variable(VariableProperties):
         return self._updated(np.subtract, delta, read_value, type="AssignSub", use_locking=use_locking, name=name)
 
     def _updated(self, change: np.ufunc, delta: Any, read_value: bool, **node: Any) -> Any:
+        if self._data_type in (DataType.STRING, DataType.BOOL):
+            raise TypeError(f"variable {self.name!r} is of {self.dtype.name}: nothing can be added to it, so assign")
         if self._nodes is not None and self._symbolic:
             update = add_update(self, self._nodes.variable, value=delta, **node)
             return value_after(update, self._data_type) if read_value else update
-        array, own = self._checked(delta, validate_shape=False), self.own_value
-        if array.shape != own.shape:
-            raise InvalidArgumentError(
-                f"variable {self.name!r} has a value of shape {own.shape}, and can't be changed by {array.shape}",
-                tensor=self.op.name,
-            )
-        self.take_over(np.asarray(change(own, array)))
+        array = converted(delta, self._data_type)
+
+        def changed(own: NDArray[Any]) -> NDArray[Any]:
+            if array.shape != own.shape:
+                raise InvalidArgumentError(
+                    f"variable {self.name!r} has a value of shape {own.shape}, and can't be changed by {array.shape}",
+                    tensor=self.op.name,
+                )
+            return np.asarray(change(own, array))
+
+        self.update(changed)
         return self
 
     def _checked(self, value: Any, *, validate_shape: bool = True) -> NDArray[Any]:

@@ -23,7 +23,10 @@ __all__ = [
     "is_variable_initialized",
     "local_variables",
     "local_variables_initializer",
+    "model_variables",
+    "moving_average_variables",
     "report_uninitialized_variables",
+    "tables_initializer",
     "trainable_variables",
     "variables_initializer",
 ]
@@ -46,6 +49,16 @@ def local_variables(scope: str | None = None) -> list[Any]:
 def trainable_variables(scope: str | None = None) -> list[Any]:
     """The variables of the default graph that are to be trained; as `global_variables`."""
     return _collected(GraphKeys.TRAINABLE_VARIABLES, scope)
+
+
+def model_variables(scope: str | None = None) -> list[Any]:
+    """The variables of the default graph that programs have put into the collection of a model's; as before."""
+    return _collected(GraphKeys.MODEL_VARIABLES, scope)
+
+
+def moving_average_variables(scope: str | None = None) -> list[Any]:
+    """The variables of the default graph that have moving averages; as `global_variables`."""
+    return _collected(GraphKeys.MOVING_AVERAGE_VARIABLES, scope)
 
 
 def _collected(key: str, scope: str | None) -> list[Any]:
@@ -73,6 +86,12 @@ def global_variables_initializer() -> Operation | None:
 def local_variables_initializer() -> Operation | None:
     """As `variables_initializer`, of the local variables that there are now."""
     return variables_initializer(local_variables())
+
+
+def tables_initializer(name: str = "init_all_tables") -> Operation | None:
+    """An operation that initializes the tables of an imported graph, for TensorFlow; nothing where there are none."""
+    initializers = _collected(GraphKeys.TABLE_INITIALIZERS, None)
+    return group(*initializers, name=name) if initializers else no_op(name)
 
 
 def is_variable_initialized(variable: Any) -> Question:

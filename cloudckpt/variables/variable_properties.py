@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from cloudckpt.variables.dtype import DType
 from cloudckpt.variables.graphs.operation import Operation, Tensor
 from cloudckpt.variables.own_value import OwnValue
+from cloudckpt.variables.shape import known_shape
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from cloudckpt.variables.dtypes import DataType
     from cloudckpt.variables.graphs.graph import Graph
     from cloudckpt.variables.partitions.save_slice_info import SaveSliceInfo
-    from cloudckpt.variables.shape import PartialShape
+    from cloudckpt.variables.shape import PartialShape, Shape
     from cloudckpt.variables.variable_nodes import VariableNodes
 
 __all__ = ["EagerOperation", "VariableProperties"]
@@ -62,7 +63,7 @@ class VariableProperties(OwnValue):
         self._nodes = None if isinstance(nodes, EagerOperation) else nodes
         self._operation = nodes if isinstance(nodes, EagerOperation) else nodes.variable
         self._data_type = data_type
-        self._shape = shape
+        self._shape = known_shape(shape)
         self._trainable = trainable
         self._own = own
 
@@ -92,11 +93,11 @@ class VariableProperties(OwnValue):
         return self._data_type
 
     @property
-    def shape(self) -> PartialShape:
+    def shape(self) -> Shape | None:
         """As it is declared: None for a dimension that is unknown, and for a shape of unknown rank."""
         return self._shape
 
-    def get_shape(self) -> PartialShape:
+    def get_shape(self) -> Shape | None:
         """`shape`, by TensorFlow's older name."""
         return self._shape
 

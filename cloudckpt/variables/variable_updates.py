@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from cloudckpt.variables.conversion import sealed_copy
 from cloudckpt.variables.graphs.default_graph import get_default_graph
 from cloudckpt.variables.graphs.operation import Operation, Tensor
-from cloudckpt.variables.initial_value import sealed_copy
 from cloudckpt.variables.shape import compatible
-from cloudckpt.variables.value_nodes import add_value, value_beside
+from cloudckpt.variables.value_nodes import add_value
 from cloudckpt.variables.variable_nodes import add_assignment
 from cloudckpt.variables.variable_properties import VariableProperties
 
@@ -38,16 +38,15 @@ def add_update(
 
     Raises:
         ValueError: the variable or the value is of another graph; or the value is of another shape.
-        TypeError: the value can't be of the variable's dtype.
+        TypeError: the value can't be of the variable's dtype, or a tensor is of another one.
     """
     graph = get_default_graph()
     if operation.graph is not graph:
         raise ValueError(f"variable {variable.name!r} is of another graph than the default one")
     with graph.name_scope(type if name is None else name) as scope:
         tensor = _value_tensor(variable, value)
-        array = value_beside(tensor)
-        if validate_shape and array is not None and not compatible(variable.shape, array.shape):
-            raise ValueError(f"variable {variable.name!r} has shape {variable.shape}, the value {array.shape}")
+        if validate_shape and not compatible(variable.shape, tensor.shape):
+            raise ValueError(f"variable {variable.name!r} has shape {variable.shape}, the value {tensor.shape}")
         return add_assignment(
             operation,
             variable.data_type,
@@ -66,4 +65,6 @@ def _value_tensor(variable: VariableProperties, value: Any) -> Tensor:
         return add_value(graph, "value", sealed_copy(value, variable.data_type))
     if tensor.graph is not graph:
         raise ValueError(f"{value!r} is of another graph than the default one")
+    if tensor.dtype not in (None, variable.dtype):
+        raise TypeError(f"variable {variable.name!r} is of {variable.dtype.name}, and {value!r} of {tensor.dtype.name}")
     return tensor

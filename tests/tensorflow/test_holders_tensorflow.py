@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from cloudckpt.saver.saver import Saver
+from cloudckpt.variables.conversion import as_array, converted
 from cloudckpt.variables.dtypes import DataType, to_numpy
 from cloudckpt.variables.holder import Holder, as_holder
 from cloudckpt.variables.partitions.save_slice_info import SaveSliceInfo
@@ -53,6 +54,20 @@ def test_an_eager_variable_of_every_dtype_is_read_and_assigned(tf: Any, data_typ
     holder.assign(value[::-1].copy())
     np.testing.assert_array_equal(holder.read(), value[::-1])
     assert variable.numpy().tolist() == plain[::-1].tolist()
+
+
+@pytest.mark.parametrize("data_type", DTYPES)
+def test_a_scalar_of_every_dtype_is_saved_and_restored(tf: Any, tmp_path: Path, data_type: DataType) -> None:
+    one = "one" if data_type is DataType.STRING else True if data_type is DataType.BOOL else 1
+    value = converted(one, data_type)
+    variable = tf.Variable(tf.constant(value[value.dtype.names[0]] if value.dtype.names else value, int(data_type)))
+    path = Saver([variable]).save(None, str(tmp_path / "model"), write_meta_graph=False)
+    holder = held(variable)
+    holder.assign(converted("", data_type) if data_type is DataType.STRING else np.zeros_like(value))
+    Saver([variable]).restore(None, path)
+    assert holder.read() == value
+    assert as_array(variable) == value
+    assert as_array(variable).dtype == to_numpy(data_type)
 
 
 def test_a_variable_is_read_in_tensorflows_memory_and_later_changes_do_not_show(tf: Any) -> None:

@@ -48,6 +48,18 @@ def default_names(tf: Any) -> Names:
     return names
 
 
+def default_names_and_the_empty_one(tf: Any) -> Names:
+    names = []
+    for outer in ("", "a", ""):
+        with tf.variable_scope(outer), tf.variable_scope(None, "layer") as scope:
+            names.append(scope.name)
+        with tf.variable_scope(tf.get_variable_scope(), reuse=tf.AUTO_REUSE), tf.variable_scope(None, "layer") as scope:
+            names.append(scope.name)
+        with tf.variable_scope(None, "layer") as scope:
+            names.append(scope.name)
+    return names
+
+
 def entered_again(tf: Any) -> Names:
     with tf.variable_scope("a") as a, tf.variable_scope(None, "d"):
         pass
@@ -73,6 +85,8 @@ def name_scopes(tf: Any) -> Names:
         names += [root.name, root.original_name_scope, tf.get_variable("w", [1]).name]
     with tf.variable_scope("no", auxiliary_name_scope=False):
         names += [tf.get_variable("w", [1]).name, tf.Variable(1.0, name="w").name]
+    with tf.variable_scope("outer"), tf.variable_scope("") as empty:
+        names += [empty.name, empty.original_name_scope]
     return names
 
 
@@ -204,7 +218,8 @@ def step(tf: Any) -> Names:
 @pytest.mark.parametrize(
     "program",
     [
-        *(nested, twice, default_names, entered_again, name_scopes, taken_names, partitioned, local_variables),
+        *(nested, twice, default_names, default_names_and_the_empty_one, entered_again, name_scopes, taken_names),
+        *(partitioned, local_variables),
         *(reused, inherited, refused, got_without_a_partitioner, step),
     ],
     ids=lambda program: program.__name__,

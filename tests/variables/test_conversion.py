@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from typing import TYPE_CHECKING, Any
+
 import ml_dtypes
 import numpy as np
 import pytest
 
-from cloudckpt.variables.conversion import as_array, as_string_array, converted
+from cloudckpt.variables.conversion import as_array, as_string_array, converted, sealed_copy
 from cloudckpt.variables.dtypes import DataType, to_numpy
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 @pytest.mark.parametrize(
@@ -22,6 +28,10 @@ from cloudckpt.variables.dtypes import DataType, to_numpy
         ([[1, 2], [3, 4]], np.int32),
         ("text", object),
         (["a", b"b"], object),
+        (range(3), np.int32),
+        ([np.int64(1), 2], np.int32),
+        ([np.int64(1), 2.5], np.float32),
+        ([np.int8(1)], np.int8),
         (np.float64(1), np.float64),
         (np.arange(3), np.int64),
         (np.arange(3, dtype=">i4"), np.int32),
@@ -44,6 +54,7 @@ def test_an_array_is_cast_and_python_numbers_are_not_narrowed() -> None:
     assert converted(1, DataType.FLOAT).dtype == np.float32
     assert converted(1.1, DataType.DOUBLE) == 1.1  # never by way of float32
     assert converted([], DataType.INT32).dtype == np.int32
+    assert converted(300, DataType.UINT8) == 300 % 256
     for value, data_type in [(1.5, DataType.INT32), (1, DataType.BOOL), (1j, DataType.FLOAT), ([0.5], DataType.INT4)]:
         with pytest.raises(TypeError, match="expected"):
             converted(value, data_type)
@@ -70,10 +81,10 @@ def test_strings_become_bytes() -> None:
 @pytest.mark.parametrize(
     ("value", "data_type", "error", "message"),
     [
-        ({"a": 1}, None, TypeError, "it is builtins.dict"),
-        ([1, "x"], None, TypeError, "more than numbers"),
+        ({"a": 1}, None, TypeError, "not of builtins.dict"),
+        ([1, "x"], None, TypeError, "all of .1, 'x'., which begins with builtins.int"),
         ([None], None, TypeError, "NoneType"),
-        (2**70, None, TypeError, "it holds builtins.int"),
+        (2**70, None, TypeError, "begins with builtins.int"),
         ([[1], [2, 3]], None, ValueError, "inhomogeneous"),
         ("x", DataType.FLOAT, TypeError, "expected float32, found string: 'x'"),
         (1, DataType.STRING, TypeError, "expected string, found int32: 1"),
@@ -86,3 +97,20 @@ def test_what_is_no_tensor_is_refused(
 ) -> None:
     with pytest.raises(error, match=message):
         converted(value, data_type)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [np.ones(500_000, np.float32), np.ones(500_000), np.ones(500_000, ">f4"), np.ones((500, 1000), order="F")],
+    ids=["as it is", "cast", "of the other byte order", "cast, of the other order"],
+)
+def test_a_value_is_copied_once(given: NDArray[Any]) -> None:
+    tracemalloc.start()
+    copied = sealed_copy(given, DataType.FLOAT)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert copied.nbytes <= peak < 1.5 * copied.nbytes
+    assert not np.may_share_memory(copied, given)
+    assert copied.flags.c_contiguous
+    assert not copied.flags.writeable
+    assert given.flags.writeable

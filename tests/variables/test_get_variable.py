@@ -104,6 +104,16 @@ def test_options_are_the_variables() -> None:
     assert variable.shape is None or variable.shape == (2,)
 
 
+def test_what_is_for_training_is_taken_and_changes_nothing() -> None:
+    def never(*_: Any) -> None:
+        raise AssertionError("there is no loss to add to, and no optimizer to obey")
+
+    with tf.variable_scope("layer", regularizer=never):
+        w = tf.get_variable("w", [2], initializer=tf.ones_initializer(), regularizer=never, constraint=never)
+    assert (w.name, w.numpy().tolist()) == ("layer/w:0", [1.0, 1.0])
+    assert tf.get_collection(tf.GraphKeys.REGULARIZATION_LOSSES) == []
+
+
 def test_what_exists_is_said_to_be_made_where_it_was() -> None:
     tf.get_variable("w", [2])
     with pytest.raises(ValueError, match=r"(?s)'w' exists.*test_get_variable\.py:\d+, in test_what_exists"):

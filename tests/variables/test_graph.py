@@ -284,6 +284,15 @@ def test_what_names_no_device_is_refused(device: object) -> None:
     assert graph.get_operations() == []
 
 
+def test_an_operation_that_was_refused_is_none_of_a_blocks() -> None:
+    graph = Graph()
+    before, taken = graph.add_operation("NoOp", "before"), graph.add_operation("NoOp", "taken")
+    with graph.control_dependencies([before]):
+        with pytest.raises(ValueError, match="has an operation 'taken' already"):
+            graph.add_operation("NoOp", "taken/")
+        assert graph.add_operation("X", "x", inputs=(taken.name,)).inputs == ("taken", "^before")
+
+
 def test_control_dependencies_are_elements_of_the_graph() -> None:
     graph = Graph()
     with pytest.raises(TypeError, match="3 is neither"), graph.control_dependencies([3]):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from typing import Any
 
 import numpy as np
@@ -97,6 +97,9 @@ def test_names_and_structures_are_fetched(graph: Graph, session: Session) -> Non
     assert isinstance(fetched["names"][1], tuple)
     assert isinstance(fetched["ordered"], OrderedDict)
     assert list(fetched["ordered"]) == ["b", "a"]
+    defaulting = session.run(defaultdict(list, w=w))
+    assert defaulting["other"] == []
+    assert defaulting["w"].tolist() == [1.0, 2.0]
     assert session.run([]) == []
     assert session.run(w, options=None, run_metadata=None).tolist() == [1.0, 2.0]
 
@@ -226,11 +229,28 @@ def test_feeding(graph: Graph, session: Session) -> None:
         ({"x:0": [1.0]}, TypeError, "can't feed 'x:0': the graph has no tensor"),
         ({"w": [1.0]}, TypeError, "can't feed 'w': it is an operation"),
         ({3: [1.0]}, TypeError, "can't feed 3"),
+        ([1.0], TypeError, r"feed_dict must be a dict from tensors to values, got \[1.0\]"),
     ],
 )
 def test_what_can_not_be_fed_is_named(session: Session, feed: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         session.run("w:0", feed)
+
+
+def test_an_integer_that_does_not_fit_is_not_fed() -> None:
+    with Graph().as_default(), Session() as session:
+        number = placeholder("int32")
+        assert session.run(number, {number: 2**31 - 1}) == 2**31 - 1
+        with pytest.raises(TypeError, match="int32 has no room for 2147483648"):
+            session.run(number, {number: 2**31})
+
+
+def test_what_is_to_be_run_is_not_fed(graph: Graph, session: Session) -> None:
+    w = variable(graph, "w")
+    for element in (w, w.snapshot):  # the variable's own value would not be the session's
+        with pytest.raises(TypeError, match="it is to be run; feed an array"):
+            session.run(w, {w: element})
+    assert session.run(w, {w: Variable([5.0, 6.0])}).tolist() == [5.0, 6.0]
 
 
 def test_a_fed_variable_is_not_assigned_to(graph: Graph, session: Session) -> None:
@@ -311,6 +331,21 @@ def test_an_interactive_session_is_the_default_until_it_is_closed(graph: Graph) 
     session.close()
     assert get_default_session() is None
     assert get_default_graph() is not graph
+
+
+def test_a_session_is_entered_once(graph: Graph) -> None:
+    with Session(graph) as session:
+        with pytest.raises(RuntimeError, match="entered already"), session:
+            pass
+        with session.as_default():
+            assert get_default_session() is session
+        assert session.run(variable(graph, "w").initializer) is None
+    assert get_default_session() is None
+    interactive = InteractiveSession(graph=graph)
+    with pytest.raises(RuntimeError, match="entered already"), interactive:
+        pass
+    interactive.close()
+    assert get_default_session() is None
 
 
 def test_without_a_default_session_nothing_is_evaluated(graph: Graph) -> None:

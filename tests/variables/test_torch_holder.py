@@ -12,6 +12,7 @@ from cloudckpt.saver.saver import Saver
 from cloudckpt.variables.dtypes import from_numpy
 from cloudckpt.variables.holder import Holder, as_holder, like
 from cloudckpt.variables.partitions.save_slice_info import SaveSliceInfo
+from cloudckpt.variables.variable import Variable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,6 +67,25 @@ def test_a_restored_tensor_is_like_the_existing_one(name: str) -> None:
     restored = like(existing, VALUE.astype(numpy_dtype(name)))
     assert (restored.dtype, restored.device) == (existing.dtype, existing.device)
     np.testing.assert_array_equal(held(restored).read(), VALUE.astype(numpy_dtype(name)))
+
+
+def test_a_restored_tensor_has_the_dtype_of_what_was_stored() -> None:
+    existing = torch.zeros(2, dtype=torch.bfloat16, requires_grad=True)
+    restored = like(existing, np.array([1.5, 2.5], np.float32))
+    assert (restored.dtype, restored.tolist(), restored.requires_grad) == (torch.float32, [1.5, 2.5], True)
+    steps = like(existing, np.array([1, 2]))
+    assert (steps.dtype, steps.tolist(), steps.requires_grad) == (torch.int64, [1, 2], False)
+    with pytest.raises(TypeError, match="torch has no dtype for string"):
+        like(existing, np.array([b"a"], object))
+
+
+def test_a_variable_is_made_of_a_parameter_and_assigned_one() -> None:
+    parameter = torch.nn.Parameter(torch.tensor([1.0, 2.0], dtype=torch.bfloat16))
+    variable = Variable(parameter)
+    assert variable.dtype == ml_dtypes.bfloat16
+    held(parameter).assign(np.array([3, 4], ml_dtypes.bfloat16))
+    assert variable.numpy().tolist() == [1, 2]
+    assert variable.assign(parameter).numpy().tolist() == [3, 4]
 
 
 def test_a_parameter_keeps_its_gradient_and_its_place() -> None:
@@ -126,9 +146,10 @@ def test_dtypes_that_tensorflow_has_not_are_refused() -> None:
     [
         (lambda: torch.zeros(2, device="meta"), "meta device"),
         (lambda: torch.eye(2).to_sparse(), "sparse"),
+        (lambda: torch.nested.nested_tensor([torch.ones(2)]), "nested"),
         (torch.nn.UninitializedParameter, "lazy module"),
     ],
-    ids=["meta", "sparse", "lazy"],
+    ids=["meta", "sparse", "nested", "lazy"],
 )
 def test_a_tensor_without_elements_in_one_place_is_refused(make: Any, why: str) -> None:
     with pytest.raises(TypeError, match=why):

@@ -57,6 +57,14 @@ def test_what_a_variable_is(anywhere: Any) -> None:
     np.testing.assert_array_equal(variable.numpy(), [[1.0, 2.0, 3.0]])
 
 
+def test_what_it_is_may_be_said_in_order(anywhere: Any) -> None:
+    variable = anywhere([1, 2], "w", "float64", [2], False, "/cpu:1")
+    assert (variable.name, variable.dtype.name, variable.shape, variable.trainable) == ("w:0", "float64", (2,), False)
+    assert variable.device == "/device:CPU:1"
+    with pytest.raises(TypeError, match="name must be a string, got False"):
+        anywhere(0, False)  # TensorFlow 1's second argument is `trainable`
+
+
 def test_its_own_value_is_its_initial_value(anywhere: Any) -> None:
     given = np.arange(4.0)
     variable = anywhere(given)
@@ -101,8 +109,22 @@ def test_a_graphs_initial_value_shares_its_memory() -> None:
     assert after - before < 1.5 * given.nbytes
 
 
-def test_arithmetic_is_that_of_arrays(anywhere: Any) -> None:
-    variable = anywhere([1.0, 2.0, 4.0])
+@pytest.fixture(params=["eager", "of a graph that was left"])
+def outside(request: pytest.FixtureRequest) -> Any:
+    """Makes variables whose operators act outside of graphs' blocks."""
+    if request.param == "eager":
+        return Variable
+    graph = Graph()
+
+    def made_and_left(*args: Any, **kwargs: Any) -> Variable:
+        with graph.as_default():
+            return Variable(*args, **kwargs)
+
+    return made_and_left
+
+
+def test_arithmetic_is_that_of_arrays(outside: Any) -> None:
+    variable = outside([1.0, 2.0, 4.0])
     array = variable.numpy()
     for operation in (operator.add, operator.sub, operator.mul, operator.truediv, operator.pow, operator.mod):
         for left, right in ((variable, 2), (2, variable), (variable, variable), (variable, array), (array, variable)):
@@ -118,11 +140,67 @@ def test_arithmetic_is_that_of_arrays(anywhere: Any) -> None:
     assert np.mean(variable) == array.mean()
 
 
-def test_comparisons_are_those_of_arrays(anywhere: Any) -> None:
-    variable = anywhere([1, 2, 3])
+def test_comparisons_are_those_of_arrays(outside: Any) -> None:
+    variable = outside([1, 2, 3])
     for compare in (operator.lt, operator.le, operator.eq, operator.ne, operator.gt, operator.ge):
         np.testing.assert_array_equal(compare(variable, 2), compare(np.array([1, 2, 3]), 2))
-    assert len({variable, variable, anywhere([1, 2, 3])}) == 2  # sets and dicts tell variables apart, not values
+    assert len({variable, variable, outside([1, 2, 3])}) == 2  # sets and dicts tell variables apart, not values
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float64", "int32", "int64", "complex64"])
+def test_in_a_graphs_block_operators_give_what_a_session_runs(dtype: str) -> None:
+    with Graph().as_default(), Session() as session:
+        w = Variable([1, 2, 4], name="w", dtype=dtype)
+        fed = placeholder(dtype)
+        results = [w + 1, 1 + w, w - w, 3 - w, w * [2, 2, 2], w * fed, -w]
+        w.load([10, 20, 40], session)
+        values = session.run(results, {fed: np.array(3)})
+    assert all(value.dtype == w.dtype for value in values)
+    expected = [[11, 21, 41], [11, 21, 41], [0, 0, 0], [-7, -17, -37], [20, 40, 80], [30, 60, 120], [-10, -20, -40]]
+    assert [value.tolist() for value in values] == expected
+
+
+def test_in_a_graphs_block_a_variable_counts_however_often_it_is_run() -> None:
+    with Graph().as_default(), Session() as session:
+        step, rate = Variable(0, name="step"), Variable(8.0, name="rate")
+        more, less = step.assign(step + 1), rate.assign(rate / 2)
+        session.run([step.initializer, rate.initializer])
+        assert [session.run([more, less]) for _ in range(3)] == [[1, 4.0], [2, 2.0], [3, 1.0]]
+        assert (step.numpy(), rate.numpy()) == (0, 8.0)
+
+
+def test_in_a_graphs_block_variables_are_told_apart_and_not_their_values() -> None:
+    with Graph().as_default():
+        variables = [Variable([0.0, 0.0]), Variable(0), Variable(0)]
+        assert [v for v in variables if v not in variables[:2]] == variables[2:]
+        assert variables[1] != variables[2]
+        assert variables.index(variables[2]) == 2
+        assert all(variables)
+
+
+@pytest.mark.parametrize("compute", [np.exp, abs, lambda w: w**2, lambda w: w @ w, lambda w: w < 2])
+def test_in_a_graphs_block_nothing_else_is_computed(compute: Any) -> None:
+    with Graph().as_default(), pytest.raises(TypeError, match="is not computed within a graph's block"):
+        compute(Variable([1.0, 2.0]))
+
+
+def test_in_a_graphs_block_what_does_not_fit_is_not_computed() -> None:
+    with Graph().as_default():
+        alien = Variable(1.0)
+    with Graph().as_default(), Session() as session:
+        w = Variable([1, 2])
+        with pytest.raises(TypeError, match="expected int32"):
+            w + 1.5
+        with pytest.raises(TypeError, match="is of float64, and what it is computed with of int32"):
+            w * constant(1.0, "float64")
+        with pytest.raises(TypeError, match="divide of a variable of int32 is not computed"):
+            w / 2  # TensorFlow makes fractions of both
+        with pytest.raises(ValueError, match="of another graph"):
+            Variable(1.0) + alien
+        total = w + np.array([1, 2, 3])
+        session.run(w.initializer)
+        with pytest.raises(InvalidArgumentError, match="operands could not be broadcast"):
+            session.run(total)
 
 
 def test_it_is_indexed_and_counted_like_an_array(anywhere: Any) -> None:
@@ -223,6 +301,20 @@ def test_what_does_not_fit_is_not_assigned(anywhere: Any, value: object, error: 
     np.testing.assert_array_equal(variable, [1.0, 2.0])
 
 
+def test_a_tensor_that_does_not_fit_is_not_assigned() -> None:
+    with Graph().as_default():
+        variable, whole = Variable([1.0, 2.0], name="w"), Variable([1, 2])
+        for update in (variable.assign, variable.assign_add, variable.assign_sub):
+            for value in (whole, constant([1, 2]), placeholder("float64"), whole.value()):
+                with pytest.raises(TypeError, match=r"'w:0' is of float32, and .* of (int32|float64)"):
+                    update(value)
+            for value in (Variable([1.0]), constant(1.0), placeholder("float32", [None, 2]), Variable(1.0).value()):
+                with pytest.raises(ValueError, match=r"'w:0' has shape \(2,\), the value "):
+                    update(value)
+        assert variable.assign(placeholder("float32", [None])).dtype == np.float32
+        assert variable.assign(constant(1.0), validate_shape=False).dtype == np.float32
+
+
 def test_what_changes_it_has_its_shape() -> None:
     variable = Variable([1.0, 2.0], name="w", shape=(None,))
     for change in (variable.assign_add, variable.assign_sub):
@@ -258,9 +350,10 @@ def test_a_declared_shape_is_kept_by_assignments() -> None:
     [
         ({}, ValueError, "needs an initial value"),
         ({"initial_value": 1.0, "collections": "x"}, ValueError, "collections must be a list of names, got 'x'"),
+        ({"initial_value": 1.0, "collections": 5}, ValueError, "collections must be a list of names, got 5"),
         ({"initial_value": 1.0, "dtype": "nothing"}, TypeError, "dtype must be a dtype"),
         ({"initial_value": 1.0, "dtype": "int32"}, TypeError, "expected int32, found float32: 1.0"),
-        ({"initial_value": object()}, TypeError, "it is builtins.object"),
+        ({"initial_value": object()}, TypeError, "not of builtins.object"),
         ({"initial_value": 1.0, "shape": "x"}, TypeError, "integer"),
         ({"initial_value": 1.0, "device": "/foo"}, ValueError, "no part of a device's name"),
     ],
@@ -326,9 +419,11 @@ def test_collections_of_variables() -> None:
         b = Variable(1.0, trainable=False)
         c = Variable(1.0, collections=["mine"])
         d = Variable(1.0, collections=[], trainable=False)
+        e = Variable(1.0, collections=("mine",), trainable=None)
     assert graph.get_collection(GraphKeys.GLOBAL_VARIABLES) == [a, b]
-    assert graph.get_collection(GraphKeys.TRAINABLE_VARIABLES) == [a, c]
-    assert graph.get_collection("mine") == [c]
+    assert graph.get_collection(GraphKeys.TRAINABLE_VARIABLES) == [a, c, e]
+    assert (e.trainable, b.trainable) == (True, False)
+    assert graph.get_collection("mine") == [c, e]
     assert d.graph is graph
 
 

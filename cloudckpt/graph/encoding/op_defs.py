@@ -53,7 +53,11 @@ def used_op_defs(graph_def: Any, imported: Mapping[str, Any]) -> dict[str, Any]:
 def _op_def(name: str) -> Any:
     spec = OP_SPECS[name]
     message = message_class("tensorflow.OpDef")(
-        name=name, is_stateful=spec.is_stateful, allows_uninitialized_input=spec.allows_uninitialized_input
+        name=name,
+        is_stateful=spec.is_stateful,
+        is_commutative=spec.is_commutative,
+        is_aggregate=spec.is_aggregate,
+        allows_uninitialized_input=spec.allows_uninitialized_input,
     )
     for attribute in spec.attrs:
         _set_attribute(message.attr.add(), attribute)

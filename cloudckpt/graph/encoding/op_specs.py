@@ -29,6 +29,8 @@ class OpSpec:
     outputs: tuple[str, ...] = ()
     attrs: tuple[str, ...] = ()
     is_stateful: bool = False
+    is_commutative: bool = False
+    is_aggregate: bool = False
     allows_uninitialized_input: bool = False
 
 
@@ -38,6 +40,8 @@ _PATTERN = ("file_pattern: string", "tensor_name: string")
 _BUNDLE = ("prefix: string", "tensor_names: string", "shape_and_slices: string")
 _PLACE = ("container: string = ''", "shared_name: string = ''")
 
+_FRACTIONS = "bfloat16, float16, float32, float64"
+_FACTOR = f"T: {{{_FRACTIONS}, uint8, int8, uint16, int16, int32, uint32, uint64, int64, complex64, complex128}}"
 _SPECS = (
     # Values.
     OpSpec("Const", (), ("output: dtype",), ("value: tensor", "dtype: type")),
@@ -55,6 +59,20 @@ _SPECS = (
     OpSpec("Select", ("condition: bool", "t: T", "e: T"), ("output: T",), ("T: type",)),
     OpSpec("StaticRegexFullMatch", ("input: string",), ("output: bool",), ("pattern: string",)),
     OpSpec("StringJoin", ("inputs: N * string",), ("output: string",), ("N: int >= 0", "separator: string = ''")),
+    # Sums.
+    OpSpec(
+        *("AddV2", ("x: T", "y: T"), ("z: T",)),
+        (f"T: {{{_FRACTIONS}, uint8, uint16, uint32, uint64, int8, int16, int32, int64, complex64, complex128}}",),
+        is_commutative=True,
+        is_aggregate=True,
+    ),
+    OpSpec(
+        *("Sub", ("x: T", "y: T"), ("z: T",)),
+        (f"T: {{{_FRACTIONS}, uint8, int8, uint16, int16, int32, int64, complex64, complex128, uint32, uint64}}",),
+    ),
+    OpSpec("Mul", ("x: T", "y: T"), ("z: T",), (_FACTOR,), is_commutative=True),
+    OpSpec("RealDiv", ("x: T", "y: T"), ("z: T",), (_FACTOR,)),
+    OpSpec(*("Neg", ("x: T",), ("y: T",)), (f"T: {{{_FRACTIONS}, int8, int16, int32, int64, complex64, complex128}}",)),
     # Variables by reference.
     OpSpec("Variable", (), ("ref: Ref(dtype)",), ("shape: shape", "dtype: type", *_PLACE), is_stateful=True),
     OpSpec("VariableV2", (), ("ref: Ref(dtype)",), ("shape: shape", "dtype: type", *_PLACE), is_stateful=True),

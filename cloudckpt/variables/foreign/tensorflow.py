@@ -13,7 +13,7 @@ from cloudckpt.variables.foreign.imported import is_instance
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["TensorFlowHolder", "tensorflow_holder"]
+__all__ = ["TensorFlowHolder", "tensor_elements", "tensorflow_holder"]
 
 
 class TensorFlowHolder(ForeignHolder):
@@ -35,13 +35,20 @@ class TensorFlowHolder(ForeignHolder):
 
     def read(self) -> NDArray[Any]:
         """Its value, in TensorFlow's own memory where NumPy can look at it there; later changes don't show in it."""
-        array = np.asarray(self.thing.read_value())
-        # NumPy sees quantised elements as the integers that they are kept in.
-        dtype = to_numpy(self.data_type)
-        return array.view(dtype) if dtype.names else array
+        return tensor_elements(self.thing.read_value())
 
     def assign(self, array: NDArray[Any]) -> None:
         self.thing.assign(array[array.dtype.names[0]] if array.dtype.names else array)
+
+
+def tensor_elements(tensor: Any) -> NDArray[Any]:
+    """An eager tensor, or variable, as an array of its dtype, in its memory where NumPy can look at it there."""
+    dtype = to_numpy(DataType(tensor.dtype.as_datatype_enum))
+    if np.shape(tensor) == ():  # of one of bfloat16 and the like `__array__` makes no array
+        return np.array(tensor.numpy(), dtype)
+    # NumPy sees quantised elements as the integers that they are kept in.
+    array = np.asarray(tensor)
+    return array.view(dtype) if dtype.names else array
 
 
 def tensorflow_holder(thing: Any) -> TensorFlowHolder | None:

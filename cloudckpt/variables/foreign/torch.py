@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cloudckpt.variables.dtypes import DataType, to_numpy
+from cloudckpt.variables.dtypes import DataType, data_type_of, python_name, to_numpy
 from cloudckpt.variables.foreign.foreign_holder import ForeignHolder
 from cloudckpt.variables.foreign.imported import imported, is_instance
 
@@ -36,6 +36,7 @@ _DATA_TYPES = {
     "torch.uint32": DataType.UINT32,
     "torch.uint64": DataType.UINT64,
 }
+_NAMES = {data_type: name.removeprefix("torch.") for name, data_type in _DATA_TYPES.items()}
 _BITS = {1: "uint8", 2: "int16"}
 """The dtypes as which torch and NumPy hand each other the elements that only ml_dtypes adds to NumPy, by their size."""
 
@@ -73,14 +74,15 @@ class TorchHolder(ForeignHolder):
 
     def assign(self, array: NDArray[Any]) -> None:
         with imported("torch").no_grad():
-            self.thing.copy_(_as_tensor(array, self.thing.dtype))
+            self.thing.copy_(_as_tensor(array))
 
 
 def torch_holder(thing: Any) -> TorchHolder | None:
     """The holder of a tensor or parameter of torch; None for anything else.
 
     Raises:
-        TypeError: it has no elements in one place: it is sparse, distributed, on the meta device or uninitialized.
+        TypeError: it has no elements in one place: it is sparse, nested, distributed, on the meta device or
+            uninitialized.
     """
     if not is_instance(thing, "torch", "Tensor"):
         return None
@@ -88,8 +90,9 @@ def torch_holder(thing: Any) -> TorchHolder | None:
         raise TypeError("a DTensor is spread over processes: save its to_local(), with a `_save_slice_info`, instead")
     if is_instance(thing, "torch.nn.parameter", "UninitializedTensorMixin"):
         raise TypeError("a parameter of a lazy module has no elements yet: run the module once before")
-    if thing.is_meta or str(thing.layout) != "torch.strided":
+    if thing.is_meta or thing.is_nested or str(thing.layout) != "torch.strided":
         what = "on the meta device, without elements," if thing.is_meta else f"of layout {thing.layout}"
+        what = "of nested ones" if thing.is_nested else what
         raise TypeError(f"a tensor {what} can't be saved or restored: make it a dense one first")
     return TorchHolder(thing)
 
@@ -98,18 +101,25 @@ def torch_like(existing: Any, array: NDArray[Any]) -> Any:
     """A new tensor of the array's elements on a tensor's device; None where the existing thing is no tensor of torch's.
 
     It shares the array's memory where that is possible.
+
+    Raises:
+        TypeError: torch has not the array's dtype.
     """
     if not is_instance(existing, "torch", "Tensor"):
         return None
-    tensor = _as_tensor(array, existing.dtype).to(existing.device)
-    return tensor.requires_grad_(existing.requires_grad)
+    tensor = _as_tensor(array).to(existing.device)
+    return tensor.requires_grad_(existing.requires_grad and (tensor.is_floating_point() or tensor.is_complex()))
 
 
-def _as_tensor(array: NDArray[Any], dtype: Any) -> Any:
+def _as_tensor(array: NDArray[Any]) -> Any:
     """The array as a tensor over the same memory; over a copy where torch can't take it as it is."""
+    data_type = data_type_of(array)
+    if data_type not in _NAMES:
+        raise TypeError(f"torch has no dtype for {python_name(data_type)}, so no tensor can take it")
     taken = np.require(array, requirements=["C", "W"])
     bits = taken.view(_BITS[taken.dtype.itemsize]) if taken.dtype.isbuiltin == 2 else taken
-    return imported("torch").from_numpy(bits).view(dtype)
+    torch = imported("torch")
+    return torch.from_numpy(bits).view(getattr(torch, _NAMES[data_type]))
 
 
 def _as_bits(tensor: Any, dtype: np.dtype) -> Any:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from contextlib import AbstractContextManager
 
+    from numpy.random import SeedSequence
     from numpy.typing import NDArray
 
 __all__ = ["Graph"]
@@ -32,6 +33,7 @@ class Graph(GraphScopes):
         values_beside: what the graph's own Placeholders stand for that are too large for a graph's file, by the
             operation's name: a `Session` takes them where nothing is fed.
         variable_scopes: what `get_variable` knows of this graph; None until it is asked.
+        seeds: what random initial values without a seed of their own are drawn from; None for other ones in each run.
     """
 
     def __init__(self) -> None:
@@ -44,6 +46,7 @@ class Graph(GraphScopes):
         self.op_defs: dict[str, Any] = {}
         self.values_beside: dict[str, NDArray[Any]] = {}
         self.variable_scopes: Any = None
+        self.seeds: SeedSequence | None = None
 
     def as_default(self) -> AbstractContextManager[Graph]:
         """A `with` block within which this is the thread's default graph, and nothing executes eagerly."""
@@ -78,7 +81,7 @@ class Graph(GraphScopes):
             operation = Operation(
                 name=name,
                 type=type,
-                inputs=self._with_control_inputs(name, tuple(map(_input_name, inputs))),
+                inputs=self._with_control_inputs(tuple(map(_input_name, inputs))),
                 device=device or "",
                 attrs=self._stacks.attributes | dict(attrs or {}),
                 graph=self,
@@ -86,7 +89,9 @@ class Graph(GraphScopes):
             )
             if device is None:
                 self._place(operation)
-            return self._added(operation)
+            self._added(operation)
+            self._made_here(name)
+            return operation
 
     def import_operation(
         self,
@@ -124,6 +129,9 @@ class Graph(GraphScopes):
             self._place(operation)
             self._names_in_use.setdefault(name.lower(), 1)
             return self._added(operation)
+
+    def __getstate__(self) -> object:
+        raise TypeError("a graph can't be copied or pickled, nor what is in it: export_meta_graph writes it to a file")
 
     def _added(self, operation: Operation) -> Operation:
         name = operation.name

@@ -168,7 +168,7 @@ class GraphScopes(GraphCollections):
         """The operation or tensor of this graph that something names or is."""
         raise NotImplementedError
 
-    def _with_control_inputs(self, name: str, inputs: tuple[str, ...]) -> tuple[str, ...]:
+    def _with_control_inputs(self, inputs: tuple[str, ...]) -> tuple[str, ...]:
         """The inputs of an operation with those of the blocks around, as a NodeDef orders them.
 
         A block adds none to what takes an input that was made within it: that came after them already; and never what
@@ -179,10 +179,14 @@ class GraphScopes(GraphCollections):
         for controller in self._stacks.controllers:
             if controller.made_within.isdisjoint(sources):
                 control.update(f"^{each}" for each in controller.control_inputs if each not in sources)
-            controller.made_within.add(name)
         if not control:
             return inputs
         return *(each for each in inputs if not each.startswith("^")), *sorted(control)
+
+    def _made_here(self, name: str) -> None:
+        """Let the blocks around know of an operation, once it is in the graph."""
+        for controller in self._stacks.controllers:
+            controller.made_within.add(name)
 
 
 def _with_device(outer: tuple[Any, ...], device: Any) -> tuple[Any, ...]:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cloudckpt.variables.conversion import sealed_copy
 from cloudckpt.variables.dtype_arguments import data_type_argument
 from cloudckpt.variables.graphs.default_graph import default_graph
 from cloudckpt.variables.graphs.operation import Operation, Tensor
-from cloudckpt.variables.initial_value import sealed_copy
 from cloudckpt.variables.shape import partial_shape, shape_attr
 from cloudckpt.variables.value_nodes import add_value
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 from cloudckpt.variables.dtype import DType
 from cloudckpt.variables.dtypes import DataType
 from cloudckpt.variables.sessions.default_session import session_for
-from cloudckpt.variables.shape import UNKNOWN_RANK, UnknownRank, declared_shape
+from cloudckpt.variables.shape import UNKNOWN_RANK, UnknownRank, declared_shape, known_shape
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cloudckpt.variables.graphs.graph import Graph
     from cloudckpt.variables.graphs.traceback import Frame
-    from cloudckpt.variables.shape import PartialShape
+    from cloudckpt.variables.shape import Shape
 
 __all__ = ["UNKNOWN_RANK", "Operation", "Tensor", "UnknownRank"]
 
@@ -97,8 +97,12 @@ class Tensor:
         """The device of its operation."""
         return self.op.device
 
+    def get_shape(self) -> Shape | None:
+        """`shape`, by TensorFlow's older name."""
+        return self.shape
+
     @property
-    def shape(self) -> PartialShape:
+    def shape(self) -> Shape | None:
         """What is known of its shape: None for a dimension, or all of it, that is not."""
         operation, seen = self.op, {self.op.name}
         while operation.type in _SHAPED_AS_INPUT and operation.inputs:
@@ -106,7 +110,7 @@ class Tensor:
             if operation.name in seen:
                 return None  # an imported graph may have any edges
             seen.add(operation.name)
-        return declared_shape(operation)
+        return known_shape(declared_shape(operation))
 
     def eval(self, feed_dict: Mapping[Any, Any] | None = None, session: Any = None) -> Any:
         """Its value in a session: the default one if none is given.

@@ -13,6 +13,7 @@ from cloudckpt.variables.graphs.operation import Tensor
 from cloudckpt.variables.partitions.concatenation import add_concatenation
 from cloudckpt.variables.partitions.save_slice_info import SaveSliceInfo, save_slice_info_of
 from cloudckpt.variables.scopes.request import value_given
+from cloudckpt.variables.shape import Shape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -59,7 +60,7 @@ class PartitionedVariable:
         infos = [_slice_info(variable, tuple(shape)) for variable in variable_list]
         order = sorted(range(len(infos)), key=lambda position: tuple(infos[position].var_offset))
         self._name = name
-        self._shape = tuple(shape)
+        self._shape = Shape(shape)
         self._dtype = dtype
         self._variables = [variable_list[position] for position in order]
         self._part_shapes = [infos[position].var_shape for position in order]
@@ -71,8 +72,12 @@ class PartitionedVariable:
         return self._name
 
     @property
-    def shape(self) -> tuple[int, ...]:
+    def shape(self) -> Shape:
         """Of the whole."""
+        return self._shape
+
+    def get_shape(self) -> Shape:
+        """`shape`, by TensorFlow's older name."""
         return self._shape
 
     @property

@@ -40,7 +40,7 @@ class ScopeCounts:
         """A `with` block of a scope, after which what was opened within it is forgotten.
 
         Args:
-            name: the scope's whole name.
+            name: the scope's whole name; "" stands for the scope around all, whose scopes are not forgotten.
             again: an older scope was entered by its object: what was known before of what is within it comes back.
         """
         node = self._node(name)
@@ -49,7 +49,8 @@ class ScopeCounts:
         try:
             yield
         finally:
-            node.children = before
+            if name or again:
+                node.children = before
 
     def unique(self, outer: str, name: str) -> str:
         """The name, with a number if it was opened in the outer scope before."""

@@ -31,12 +31,14 @@ def get_variable(
     dtype: Any = None,
     initializer: Any = None,
     *,
+    regularizer: Any = None,  # noqa: ARG001  # documented
     trainable: bool | None = None,
     collections: Sequence[str] | None = None,
     caching_device: str | None = None,
     partitioner: Partitioner | None = None,
     validate_shape: bool = True,
     use_resource: bool | None = None,
+    constraint: Any = None,  # noqa: ARG001  # documented
 ) -> Any:
     """The variable of a name in the current variable scope: made, or got again if the scope is one that reuses.
 
@@ -49,6 +51,7 @@ def get_variable(
             `dtype`, and `partition_info` if it has such an argument, which for parts of a variable is their
             `SaveSliceInfo`. None for the scope's; if that has none, for `glorot_uniform_initializer` where the dtype is
             of fractions, zeros where it is of integers, and False or empty texts.
+        regularizer: taken for the sake of programs that give it, as `constraint` is: there is no loss here to add to.
         trainable: whether it is trainable; None for True.
         collections: the names of the graph's collections that it is added to; None for that of global variables.
         caching_device: as `Variable` takes it.
@@ -56,6 +59,7 @@ def get_variable(
             Scalars are not cut.
         validate_shape: as `Variable` takes it.
         use_resource: as `Variable` takes it.
+        constraint: taken for the sake of programs that give it: there is no optimizer here to obey it.
 
     Returns:
         A `Variable`; a `PartitionedVariable` where there is a partitioner.

@@ -1,6 +1,7 @@
 """Random initial values of variables, by TensorFlow 1's names for them.
 
-They are drawn by NumPy's generator: with a seed they are the same in every run, but not those that TensorFlow draws.
+They are drawn by NumPy's generator: with a seed, their own or the graph's (`set_random_seed`), they are the same in
+every run, but not those that TensorFlow draws.
 
 Source: python/ops/init_ops.py.
 """
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cloudckpt.variables.dtypes import DataType, python_name, to_numpy
+from cloudckpt.variables.graphs.default_graph import get_default_graph
 from cloudckpt.variables.scopes.value_initializers import InitializerOfDType
 
 if TYPE_CHECKING:
@@ -43,7 +45,8 @@ class _Random(InitializerOfDType):
 
     def _generator(self, partition_info: SaveSliceInfo | None) -> np.random.Generator:
         if self._seed is None:
-            return np.random.default_rng()
+            seeds = get_default_graph().seeds
+            return np.random.default_rng(None if seeds is None else seeds.spawn(1)[0])
         offset = () if partition_info is None else partition_info.var_offset
         return np.random.default_rng([self._seed % 2**64, *offset])
 
@@ -68,7 +71,7 @@ class random_uniform_initializer(_Random):  # noqa: N801 - TensorFlow's name
     Args:
         minval: the least.
         maxval: what all are below; 1 if it is None, which integers do not allow.
-        seed: of NumPy's generator; None for other numbers each time.
+        seed: of NumPy's generator; None for other numbers each time, or the graph's seed.
         dtype: for when it is called without one.
     """
 
@@ -105,7 +108,7 @@ class random_normal_initializer(_Random):  # noqa: N801 - TensorFlow's name
     Args:
         mean: of the distribution.
         stddev: its standard deviation.
-        seed: of NumPy's generator; None for other numbers each time.
+        seed: of NumPy's generator; None for other numbers each time, or the graph's seed.
         dtype: for when it is called without one: one of fractions.
     """
 
@@ -141,7 +144,7 @@ class truncated_normal_initializer(random_normal_initializer):  # noqa: N801 - T
     Args:
         mean: of the distribution.
         stddev: its standard deviation, before the cut.
-        seed: of NumPy's generator; None for other numbers each time.
+        seed: of NumPy's generator; None for other numbers each time, or the graph's seed.
         dtype: for when it is called without one: one of fractions.
     """
 
@@ -158,7 +161,7 @@ class glorot_uniform_initializer(_Random):  # noqa: N801 - TensorFlow's name
     """Random numbers of equal probability, within a limit that falls as the connections of a layer's units grow.
 
     Args:
-        seed: of NumPy's generator; None for other numbers each time.
+        seed: of NumPy's generator; None for other numbers each time, or the graph's seed.
         dtype: for when it is called without one: one of fractions.
     """
 
@@ -182,7 +185,7 @@ class glorot_normal_initializer(_Random):  # noqa: N801 - TensorFlow's name
     """Random numbers of a truncated normal distribution, narrower as the connections of a layer's units grow.
 
     Args:
-        seed: of NumPy's generator; None for other numbers each time.
+        seed: of NumPy's generator; None for other numbers each time, or the graph's seed.
         dtype: for when it is called without one: one of fractions.
     """
 

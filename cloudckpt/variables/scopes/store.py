@@ -17,6 +17,7 @@ from cloudckpt.variables.graphs.operation import Operation
 from cloudckpt.variables.partitions.partitioned import PartitionedVariable
 from cloudckpt.variables.partitions.partitioning import partitions_of, slices_of
 from cloudckpt.variables.scopes.request import initial_value, value_given
+from cloudckpt.variables.shape import compatible
 from cloudckpt.variables.tensor_slice import as_index
 from cloudckpt.variables.variable import Variable
 
@@ -140,19 +141,13 @@ def _checked(existing: _Found, request: VariableRequest) -> _Found:
     Raises:
         ValueError: it has another shape or dtype than is asked for.
     """
-    if not _agree(request.shape, existing.shape):
+    if not compatible(request.shape, existing.shape):
         raise ValueError(f"variable {request.name!r} is there with shape {existing.shape}, not {request.shape}")
     if existing.dtype != request.data_type:
         raise ValueError(
             f"variable {request.name!r} is there with dtype {existing.dtype.name}, not {python_name(request.data_type)}"
         )
     return existing
-
-
-def _agree(wanted: PartialShape, found: PartialShape) -> bool:
-    if wanted is None or found is None:
-        return True
-    return len(wanted) == len(found) and all(a == b or None in (a, b) for a, b in zip(wanted, found, strict=True))
 
 
 def _exists(name: str, existing: Variable) -> ValueError:

@@ -132,8 +132,9 @@ class variable_scope:  # noqa: N801 - TensorFlow's name
         name_or_scope: a name, within the scope around; or a scope from an earlier block, which is entered again
             wherever that is; None for `default_name`.
         default_name: a name that is made unique within the scope around.
-        values: taken for the sake of programs that give them.
+        values: taken for the sake of programs that give them, as `regularizer` is.
         initializer: for variables that are given none; None for that of the scope around, as with the next two.
+        regularizer: see above.
         partitioner: likewise.
         reuse: True to get variables again that were made, and never make any; `AUTO_REUSE` to make those that are not
             there; None or False for what holds around.
@@ -152,6 +153,7 @@ class variable_scope:  # noqa: N801 - TensorFlow's name
         values: Sequence[Any] | None = None,  # noqa: ARG002 - documented
         *,
         initializer: Any = None,
+        regularizer: Any = None,  # noqa: ARG002 - documented
         partitioner: Partitioner | None = None,
         reuse: Reuse | None = None,
         dtype: Any = None,
@@ -192,7 +194,9 @@ class variable_scope:  # noqa: N801 - TensorFlow's name
     def _name_scope(self) -> AbstractContextManager[str]:
         given = self._default_name if self._name_or_scope is None else self._name_or_scope
         name = given.name.rpartition("/")[2] if isinstance(given, VariableScope) else given
-        return name_scope(name) if name and self._auxiliary_name_scope else nullcontext(current_name_scope())
+        if not self._auxiliary_name_scope:
+            return nullcontext(current_name_scope())
+        return name_scope(name) if name else nullcontext("")
 
     def _new_scope(self, of_thread: _OfThread, original_name_scope: str) -> VariableScope:
         around, given = of_thread.current, self._name_or_scope

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -31,7 +32,11 @@ def mapped(fetches: Any, convert: Callable[[Any], Any]) -> Any:
     """The same lists, tuples and dicts with each leaf replaced by what a function gives for it."""
     if isinstance(fetches, Mapping):
         values = {key: mapped(value, convert) for key, value in fetches.items()}
-        return values if isinstance(fetches, dict) and type(fetches) is dict else type(fetches)(values)  # type: ignore[call-arg]  # as OrderedDict
+        if type(fetches) is dict:
+            return values
+        if isinstance(fetches, defaultdict):
+            return defaultdict(fetches.default_factory, values)
+        return type(fetches)(values)  # type: ignore[call-arg]  # as OrderedDict
     if isinstance(fetches, tuple) and hasattr(fetches, "_fields"):
         return type(fetches)(*(mapped(value, convert) for value in fetches))
     if isinstance(fetches, list | tuple):

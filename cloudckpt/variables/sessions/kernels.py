@@ -1,4 +1,4 @@
-"""What the operations do that a session can run: those that initialize, assign and read variables."""
+"""What the operations do that a session can run: those that initialize, assign and read variables, and sums."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ def kernel(operation: Operation) -> Callable[..., Result]:
     if operation.type not in _KERNELS:
         raise InvalidArgumentError(
             f"operation {operation.name!r} is a {operation.type}, which a Session of this package does not compute: it "
-            f"runs what initializes, assigns and reads variables ({', '.join(sorted(_KERNELS))}). Feed it, or use "
-            "TensorFlow",
+            f"runs what initializes, assigns and reads variables, and sums ({', '.join(sorted(_KERNELS))}). Feed it, "
+            "or use TensorFlow",
             tensor=operation.name,
         )
     function, expected = _KERNELS[operation.type]
@@ -105,6 +105,18 @@ def _concatenation(state: SessionState, _operation: Operation, *inputs: Result) 
     return np.concatenate(parts, int(axis))
 
 
+def _elementwise(function: np.ufunc) -> Callable[..., Result]:
+    def compute(state: SessionState, operation: Operation, *inputs: Result) -> NDArray[Any]:
+        arrays = [dereferenced(state, each) for each in inputs]
+        try:
+            with np.errstate(all="ignore"):  # infinities and what wraps are values, as in TensorFlow
+                return np.asarray(function(*arrays), arrays[0].dtype)
+        except ValueError as error:
+            raise InvalidArgumentError(f"{operation.name!r}: {error}", tensor=operation.name) from error
+
+    return compute
+
+
 def _assign(state: SessionState, operation: Operation, target: Result, value: Result) -> Reference:
     variable = _variable(operation, target)
     array = dereferenced(state, value)
@@ -152,6 +164,7 @@ def _variable(operation: Operation, target: Result) -> Operation:
 
 
 _KERNELS: Final[dict[str, tuple[Callable[..., Result], int | None]]] = {
+    "AddV2": (_elementwise(np.add), 2),
     "Assign": (_assign, 2),
     "AssignAdd": (_updating(np.add), 2),
     "AssignAddVariableOp": (_updating(np.add), 2),
@@ -162,10 +175,14 @@ _KERNELS: Final[dict[str, tuple[Callable[..., Result], int | None]]] = {
     "Const": (_constant, 0),
     "Identity": (_identity, 1),
     "IsVariableInitialized": (_is_initialized, 1),
+    "Mul": (_elementwise(np.multiply), 2),
+    "Neg": (_elementwise(np.negative), 1),
     "NoOp": (_nothing, 0),
     "Placeholder": (_constant, 0),
     "ReadVariableOp": (_identity, 1),
+    "RealDiv": (_elementwise(np.true_divide), 2),
     "RestoreV2": (_restored, 3),
+    "Sub": (_elementwise(np.subtract), 2),
     "VarHandleOp": (_reference, 0),
     "VarIsInitializedOp": (_is_initialized, 1),
     "Variable": (_reference, 0),

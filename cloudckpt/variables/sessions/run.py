@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cloudckpt.errors import InvalidArgumentError
+from cloudckpt.errors import CloudckptError, InvalidArgumentError
 from cloudckpt.variables.graphs.operation import Operation, Tensor
 from cloudckpt.variables.sessions.kernels import Result, dereferenced, kernel
 
@@ -44,7 +44,18 @@ class Run:
         wanted = [each.name if isinstance(each, Tensor) else f"^{each.name}" for each in elements]
         for operation in self._in_order(wanted):
             inputs = [self._input(name) for name in operation.inputs if not name.startswith("^")]
-            self._results[operation.name] = kernel(operation)(self._state, operation, *inputs)
+            self._results[operation.name] = self._result(operation, inputs)
+
+    def _result(self, operation: Operation, inputs: list[Result]) -> Result:
+        try:
+            return kernel(operation)(self._state, operation, *inputs)
+        except CloudckptError:
+            raise
+        except (TypeError, ValueError) as error:
+            # The nodes of an imported graph may say anything.
+            raise InvalidArgumentError(
+                f"operation {operation.name!r} can't be run: {error}", tensor=operation.name
+            ) from error
 
     def value(self, tensor: Tensor) -> NDArray[Any]:
         """What a tensor is, once `execute` was told of it.
@@ -65,7 +76,9 @@ class Run:
             raise InvalidArgumentError(
                 f"operation {operation!r} needs what needs it: the graph has a cycle", tensor=name
             )
-        return self._results[operation]
+        if (result := self._results[operation]) is None:
+            raise InvalidArgumentError(f"operation {operation!r} gives no tensor", tensor=name)
+        return result
 
     def _given(self, name: str) -> NDArray[Any] | None:
         """What is fed for a tensor, or stands beside the graph for it; of a control input nothing ever does."""

@@ -29,7 +29,8 @@ class Session:
     """Holds values of the variables of a graph, none of them initialized at first, and runs what changes them.
 
     It runs what initializes, assigns and reads variables; it computes nothing else. As a context manager it is the
-    default session, its graph is the default graph, and it is closed at the end. Several threads may use it: each
+    default session, its graph is the default graph, and it is closed at the end; `as_default` is for more than one such
+    block. Several threads may use it: each
     value is replaced whole, so a reader gets what was there at one moment, though not that of all variables at one.
 
     Args:
@@ -46,7 +47,7 @@ class Session:
         self._graph = _graph(target, graph)
         self._state = SessionState()
         self._closed = False
-        self._entered = ExitStack()
+        self._entered: ExitStack | None = None
 
     @property
     def graph(self) -> Graph:
@@ -142,6 +143,8 @@ class Session:
             raise RuntimeError("the session is closed")
 
     def __enter__(self) -> Self:
+        if self._entered is not None:
+            raise RuntimeError("the session is entered already: `with session.as_default():` can be entered again")
         with ExitStack() as entered:
             entered.enter_context(self._graph.as_default())
             entered.enter_context(self.as_default())
@@ -151,8 +154,13 @@ class Session:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._entered.close()
+        self._leave()
         self.close()
+
+    def _leave(self) -> None:
+        if self._entered is not None:
+            entered, self._entered = self._entered, None
+            entered.close()
 
 
 class InteractiveSession(Session):
@@ -164,7 +172,7 @@ class InteractiveSession(Session):
 
     def close(self) -> None:
         """Forget all values, and be the default no longer."""
-        self._entered.close()
+        self._leave()
         super().close()
 
 
