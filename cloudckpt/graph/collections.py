@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 from cloudckpt.descriptors import message_class
 from cloudckpt.errors import CloudckptError
 from cloudckpt.graph.context_names import NAMED_CONTEXTS, moved_out_of_scope
-from cloudckpt.graph.savers.variable_operations import operation_of
-from cloudckpt.graph.scopes import in_scope, strip_scope
+from cloudckpt.graph.names import in_scope, operation_of, strip_scope
+from cloudckpt.graph.savers.saver_names import moved_out_of
 from cloudckpt.graph.variable_def import encode_variable
 from cloudckpt.variables.graphs.keys import GraphKeys
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from cloudckpt.variables.graphs.graph import Graph
 
-__all__ = ["SAVER_NAMES", "UNBOUND_INPUT", "VARIABLE_COLLECTIONS", "encode_collection"]
+__all__ = ["UNBOUND_INPUT", "VARIABLE_COLLECTIONS", "encode_collection"]
 
 logger = logging.getLogger(__name__)
 
@@ -42,8 +42,6 @@ VARIABLE_COLLECTIONS: Final = frozenset(
     }
 )
 """Collections whose values are kept as VariableDefs."""
-SAVER_NAMES: Final = ("filename_tensor_name", "save_tensor_name", "restore_op_name")
-"""The fields of a SaverDef that name nodes."""
 _EMPTY_KIND: Final = b"\n\x00"
 """A CollectionDef of a kind, and without values."""
 UNBOUND_INPUT: Final = "$unbound_inputs_"
@@ -111,13 +109,7 @@ def _add(message: Any, encoded: list[Any]) -> None:
 def _saver_def(saver: Any, export_scope: str | None) -> Any:
     if hasattr(saver, "to_proto"):
         return saver.to_proto(export_scope=export_scope)
-    message = message_class("tensorflow.SaverDef").FromString(saver.SerializeToString())
-    names = {field: getattr(message, field) for field in SAVER_NAMES}
-    if not all(in_scope(name, export_scope) for name in names.values()):
-        return None
-    for field, name in names.items():
-        setattr(message, field, strip_scope(name, export_scope))
-    return message
+    return moved_out_of(saver, export_scope)
 
 
 def _encode_plain(message: Any, graph: Graph, values: list[Any], export_scope: str | None) -> None:

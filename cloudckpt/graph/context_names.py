@@ -15,7 +15,7 @@ from google.protobuf.message import DecodeError
 
 from cloudckpt.descriptors import message_class
 from cloudckpt.errors import InvalidArgumentError
-from cloudckpt.graph.scopes import in_scope, prepend_scope, strip_scope
+from cloudckpt.graph.names import in_scope, prepend_scope, strip_scope
 from cloudckpt.variables.graphs.keys import GraphKeys
 
 if TYPE_CHECKING:

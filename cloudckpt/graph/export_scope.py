@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from cloudckpt.bundle.tensor_names import decode_name, encode_name
 from cloudckpt.descriptors import message_class
 from cloudckpt.graph.collections import UNBOUND_INPUT
-from cloudckpt.graph.savers.colocation import CLASS_ATTR, CLASS_PREFIX
-from cloudckpt.graph.scopes import in_scope, strip_scope
+from cloudckpt.graph.colocation import CLASS_ATTR, CLASS_PREFIX
+from cloudckpt.graph.names import in_scope, strip_scope
 
 if TYPE_CHECKING:
     from collections.abc import Container

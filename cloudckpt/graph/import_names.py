@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cloudckpt.errors import InvalidArgumentError
+from cloudckpt.graph.colocation import CLASS_ATTR, CLASS_PREFIX
 from cloudckpt.graph.export_scope import FRAME_NAME, LOOP_ENTRIES
-from cloudckpt.graph.savers.colocation import CLASS_ATTR, CLASS_PREFIX
-from cloudckpt.graph.savers.variable_operations import operation_of
+from cloudckpt.graph.names import operation_of, positions_within
 from cloudckpt.variables.graphs.graph_scopes import valid_operation_name
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class ImportNames:
     """
 
     def __init__(self, graph: Graph, graph_def: Any, prefix: str, input_map: Mapping[str, str]) -> None:
-        taken = _names_in(graph)
+        taken = _Taken(operation.name for operation in graph.get_operations())
         given = dict.fromkeys(node.name for node in graph_def.node)
         if len(given) != len(graph_def.node):
             raise InvalidArgumentError(f"two nodes of the graph to import have the name {_repeated(graph_def)!r}")
@@ -115,17 +115,21 @@ def _canonical(name: str) -> str:
     return f"{owner}:{int(index)}" if index.isdecimal() and len(index) < 10 else f"{owner}:{index or 0}"
 
 
-def _names_in(graph: Graph) -> set[str]:
-    """The names of a graph's operations, and of the scopes that they are in."""
-    names = [operation.name for operation in graph.get_operations()]
-    taken = set(names)
-    for name in names:
-        while (name := name.rpartition("/")[0]) and name not in taken:
-            taken.add(name)
-    return taken
+class _Taken:
+    """The names of a graph's operations, and those of the scopes that they are in."""
+
+    def __init__(self, operations: Iterable[str]) -> None:
+        self._names = set(operations)
+        self._sorted = sorted(self._names)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._names or bool(positions_within(name, self._sorted))
+
+    def add(self, name: str) -> None:
+        self._names.add(name)
 
 
-def _unique(name: str, taken: set[str], wanted: set[str]) -> str:
+def _unique(name: str, taken: _Taken, wanted: set[str]) -> str:
     if name not in taken:
         return name
     number = 1

@@ -14,9 +14,10 @@ from google.protobuf.message import DecodeError
 from cloudckpt.bundle.tensor_names import decode_name
 from cloudckpt.descriptors import message_class
 from cloudckpt.errors import InvalidArgumentError
-from cloudckpt.graph.collections import SAVER_NAMES, VARIABLE_COLLECTIONS
+from cloudckpt.graph.collections import VARIABLE_COLLECTIONS
 from cloudckpt.graph.context_names import NAMED_CONTEXTS, moved_into_scope
-from cloudckpt.graph.scopes import prepend_scope
+from cloudckpt.graph.names import prepend_scope
+from cloudckpt.graph.savers.saver_names import moved_into
 from cloudckpt.graph.variable_def import decode_variable
 from cloudckpt.variables.graphs.keys import GraphKeys
 
@@ -51,11 +52,6 @@ class ImportedCollections:
         self._make_saver = make_saver
         self._says_trainable = _says_trainable(meta.meta_info_def.tensorflow_version)
         self._variables: dict[bytes, Variable] = {}
-
-    @property
-    def variables(self) -> list[Variable]:
-        """The variables of all collections so far, each once."""
-        return list(self._variables.values())
 
     def add(self, wanted: Callable[[str], bool]) -> None:
         """Add the collections whose names `wanted` says are.
@@ -102,9 +98,7 @@ class ImportedCollections:
         message = _parsed("tensorflow.SaverDef", data, GraphKeys.SAVERS)
         if self._make_saver is not None:
             return self._make_saver(message, self._scope)
-        for field in SAVER_NAMES:
-            setattr(message, field, prepend_scope(getattr(message, field), self._scope))
-        return message
+        return moved_into(message, self._scope)
 
     def _element(self, key: str, name: str) -> Any:
         try:

@@ -8,50 +8,24 @@ graph_constructor.cc for what becomes of the nodes.
 
 from __future__ import annotations
 
-import logging
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cloudckpt.collection import collection_paused
 from cloudckpt.descriptors import message_class
 from cloudckpt.errors import InvalidArgumentError
-from cloudckpt.graph.collections import SAVER_NAMES
 from cloudckpt.graph.encoding.graph_def import PRODUCER
 from cloudckpt.graph.export import UNBOUND_INPUTS
 from cloudckpt.graph.import_names import ImportNames
 from cloudckpt.graph.imported_attrs import ImportedAttrs
 from cloudckpt.graph.imported_collections import ImportedCollections
-from cloudckpt.graph.savers.find_saver_operations import find_saver_operations
-from cloudckpt.graph.scopes import prepend_scope, strip_scope
-from cloudckpt.graph.variable_def import variable_of
-from cloudckpt.variables.graphs.keys import GraphKeys
+from cloudckpt.variables.graphs.device import merged_device
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from cloudckpt.variables.graphs.graph import Graph
-    from cloudckpt.variables.graphs.operation import Operation, Tensor
-    from cloudckpt.variables.variable import Variable
 
-__all__ = ["ImportedMetaGraph", "import_meta_graph_def"]
-
-logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class ImportedMetaGraph:
-    """What an import has added to a graph.
-
-    Attributes:
-        variables: those of the collection of global variables, and those that only the saver knows of, by their names
-            without the scope that they were imported into.
-        scope: that scope, "" for none.
-        return_elements: the operations and tensors that the caller asked for.
-    """
-
-    variables: dict[str, Variable]
-    scope: str
-    return_elements: list[Operation | Tensor]
+__all__ = ["import_meta_graph_def"]
 
 
 @collection_paused()
@@ -66,7 +40,7 @@ def import_meta_graph_def(
     restore_collections_predicate: Callable[[str], bool] = bool,
     return_elements: Sequence[str] | None = None,
     make_saver: Callable[[Any, str], Any] | None = None,
-) -> ImportedMetaGraph:
+) -> str:
     """Add the nodes of a MetaGraphDef to a graph, and its collections, functions and descriptions of ops.
 
     A node whose name the graph has already gets another one, as in TensorFlow; the collections and the SaverDef don't
@@ -80,12 +54,16 @@ def import_meta_graph_def(
         input_map: tensors of the graph by the names of inputs that they are to replace.
         unbound_inputs_col_name: the collection that names the inputs which `input_map` must replace.
         restore_collections_predicate: says by its name whether a collection is wanted.
-        return_elements: names, without the scope, of operations and tensors to return.
+        return_elements: names, without the scope, of operations and tensors that the message must have.
         make_saver: makes a saver of a SaverDef and a scope, for the collection of savers.
+
+    Returns:
+        The scope, "" for none.
 
     Raises:
         InvalidArgumentError: the message is no graph: a node is there twice, takes what is not there, or has a name
-            that none can have; a collection names what is not there; or inputs are unbound.
+            or device that none can have; a collection names what is not there. Or inputs are unbound, or the graph has
+            another function of a name.
         RuntimeError: the graph is finalized.
     """
     if graph.finalized:
@@ -94,17 +72,16 @@ def import_meta_graph_def(
     tensors = {name: graph.as_graph_element(source).name for name, source in (input_map or {}).items()}
     _check_unbound(meta, unbound_inputs_col_name, tensors)
     _check_returned(meta, return_elements or ())
+    library = _merged_library(graph.library, meta.graph_def)
     scope = graph.unique_name(import_scope or "", mark_as_used=False)
     with graph.name_scope(import_scope or scope) as prefix:
-        names = _import_nodes(graph, meta.graph_def, prefix, tensors, clear_devices=clear_devices)
-    _import_descriptions(graph, meta)
+        _import_nodes(graph, meta.graph_def, prefix, tensors, clear_devices=clear_devices)
+    graph.library = library
+    for op_def in meta.meta_info_def.stripped_op_list.op:
+        graph.op_defs.setdefault(op_def.name, op_def)
     collections = ImportedCollections(graph, meta, scope, make_saver)
     collections.add(lambda key: key != unbound_inputs_col_name and restore_collections_predicate(key))
-    return ImportedMetaGraph(
-        variables=_variables(graph, meta, scope, collections.variables),
-        scope=scope,
-        return_elements=[_returned(graph, names, name) for name in return_elements or ()],
-    )
+    return scope
 
 
 def _check_unbound(meta: Any, name: str | None, tensors: Mapping[str, str]) -> None:
@@ -120,13 +97,13 @@ def _check_unbound(meta: Any, name: str | None, tensors: Mapping[str, str]) -> N
 
 def _import_nodes(
     graph: Graph, graph_def: Any, prefix: str, tensors: Mapping[str, str], *, clear_devices: bool
-) -> ImportNames:
+) -> None:
     before = len(graph.get_operations())
     names = ImportNames(graph, graph_def, prefix, tensors)
     for node in graph_def.node:
         names.rename(node)
-        if clear_devices:
-            node.device = ""
+        if node.device:
+            node.device = "" if clear_devices else _canonical_device(node)
     names.check_input_map()
     for node in graph_def.node:
         attrs = ImportedAttrs(node)
@@ -135,56 +112,34 @@ def _import_nodes(
     versions = graph_def.versions
     graph.producer = min(versions.producer, graph.producer or PRODUCER) if before else versions.producer
     graph.min_consumer = max(versions.min_consumer, graph.min_consumer)
-    return names
 
 
-def _import_descriptions(graph: Graph, meta: Any) -> None:
-    for op_def in meta.meta_info_def.stripped_op_list.op:
-        graph.op_defs.setdefault(op_def.name, op_def)
-    if not meta.graph_def.HasField("library"):
-        return
+def _canonical_device(node: Any) -> str:
+    try:
+        return merged_device("", node.device)
+    except ValueError as error:
+        raise InvalidArgumentError(f"node {node.name!r}: {error}") from error
+
+
+def _merged_library(known: Any, graph_def: Any) -> Any:
+    """The functions of a graph with those of a GraphDef; None if both say nothing of functions."""
+    if not graph_def.HasField("library"):
+        return known
+    imported = graph_def.library
+    if known is None:
+        return imported
     library = message_class("tensorflow.FunctionDefLibrary")()
-    if graph.library is not None:
-        library.CopyFrom(graph.library)
-    known = {function.signature.name: function for function in library.function}
-    for function in meta.graph_def.library.function:
+    library.CopyFrom(known)
+    functions = {function.signature.name: function for function in library.function}
+    for function in imported.function:
         name = function.signature.name
-        if name not in known:
+        if functions.setdefault(name, function) is function:
             library.function.append(function)
-        elif known[name] != function:
+        elif functions[name] != function:
             raise InvalidArgumentError(f"the graph has another function of the name {name!r} already")
     gradients = {gradient.function_name for gradient in library.gradient}
-    library.gradient.extend(each for each in meta.graph_def.library.gradient if each.function_name not in gradients)
-    graph.library = library
-
-
-def _variables(graph: Graph, meta: Any, scope: str, found: Sequence[Variable]) -> dict[str, Variable]:
-    """Global variables by name, and behind them those that are saved and in no collection."""
-    named = graph.get_collection(GraphKeys.GLOBAL_VARIABLES)
-    variables = {strip_scope(each.name, scope): each for each in named if each.name.startswith(scope)}
-    known = {variable.op.name for variable in (*found, *named)}
-    for name in _saved_variables(graph, meta, scope):
-        if name not in known:
-            known.add(name)
-            variable = variable_of(graph.get_operation_by_name(name), trainable=False)
-            variables[strip_scope(variable.name, scope)] = variable
-    return variables
-
-
-def _saved_variables(graph: Graph, meta: Any, scope: str) -> list[str]:
-    if not meta.HasField("saver_def"):
-        return []
-    saver_def = message_class("tensorflow.SaverDef")()
-    for field in SAVER_NAMES:
-        setattr(saver_def, field, prepend_scope(getattr(meta.saver_def, field), scope))
-    try:
-        plan = find_saver_operations(graph, saver_def)
-    except InvalidArgumentError as error:
-        # A part of a graph that was exported has none of the saver's nodes: it can be imported, but not restored.
-        logger.info("The saver of the imported graph can't be used: %s", error)
-        return []
-    saved = (tensor for shard in plan.shards for tensor in shard.tensors)
-    return [tensor.variable for tensor in (*saved, *plan.restored) if tensor.variable]
+    library.gradient.extend(each for each in imported.gradient if each.function_name not in gradients)
+    return library
 
 
 def _check_returned(meta: Any, elements: Sequence[str]) -> None:
@@ -193,8 +148,3 @@ def _check_returned(meta: Any, elements: Sequence[str]) -> None:
         owner, colon, output = element.partition(":")
         if owner not in known or (colon and not output.isdecimal()):
             raise InvalidArgumentError(f"return_elements names {element!r}, which the graph to import does not have")
-
-
-def _returned(graph: Graph, names: ImportNames, element: str) -> Operation | Tensor:
-    owner, colon, output = element.partition(":")
-    return graph.as_graph_element(f"{names.of(owner)}{colon}{output}")

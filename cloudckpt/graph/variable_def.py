@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from cloudckpt.descriptors import message_class
 from cloudckpt.errors import InvalidArgumentError
+from cloudckpt.graph.names import in_scope, prepend_scope, strip_scope
 from cloudckpt.graph.savers.variable_operations import RESOURCE_VARIABLES, VARIABLES
-from cloudckpt.graph.scopes import in_scope, prepend_scope, strip_scope
 from cloudckpt.variables.dtypes import DataType
 from cloudckpt.variables.graphs.operation import Operation, Tensor
 from cloudckpt.variables.partitions.save_slice_info import SaveSliceInfo

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from cloudckpt.descriptors import message_class
-from cloudckpt.graph.encoding.debug_info import MAX_FRAMES, debug_info_name, graph_debug_info
+from cloudckpt.graph.encoding.debug_info import MAX_FRAMES, graph_debug_info, write_debug_info
+from cloudckpt.storage.open import open_location
 from cloudckpt.variables.graphs.graph import Graph
 from cloudckpt.variables.graphs.operation import Operation
 from cloudckpt.variables.graphs.traceback import Frame
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 OUTER, INNER = Frame("train.py", 9, "<module>"), Frame("model.py", 3, "build")
 
@@ -38,5 +44,8 @@ def test_imported_operations_have_no_part_in_it() -> None:
     assert graph_debug_info(graph.get_operations()).SerializeToString() == b""
 
 
-def test_the_file_stands_beside_the_meta_graph() -> None:
-    assert debug_info_name("s3://b/model.ckpt-3.meta") == "s3://b/model.ckpt-3.debug"
+def test_the_file_stands_beside_the_meta_graph(tmp_path: Path) -> None:
+    with open_location(tmp_path / "model.ckpt-3.meta") as location:
+        write_debug_info(location, [operation("a", OUTER)])
+    info = message_class("tensorflow.GraphDebugInfo").FromString((tmp_path / "model.ckpt-3.debug").read_bytes())
+    assert list(info.name_to_trace_id) == ["a@"]

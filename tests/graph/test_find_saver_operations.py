@@ -127,20 +127,23 @@ DAMAGES = [
     (lambda meta: setattr(meta.saver_def, "filename_tensor_name", "save/Const:x"), "'save/Const:x' is not the name"),
     (lambda meta: setattr(meta.saver_def, "save_tensor_name", "w:0"), "'w' should run after something is saved"),
     (lambda meta: setattr(meta.saver_def, "restore_op_name", "w"), "'w' should run after something is restored"),
-    (lambda meta: names_of(meta, "save/SaveV2/tensor_names", b"w"), "'save/SaveV2' saves 2 tensors under 1 names"),
-    (lambda meta: names_of(meta, "save/RestoreV2/tensor_names", b"w"), "'save/RestoreV2' restores 1 names"),
-    (lambda meta: constant(meta, "save/SaveV2/tensor_names", np.zeros(2)), "should be a constant that names"),
+    (lambda meta: names_of(meta, "save/SaveV2/tensor_names", b"w"), "SaveV2/tensor_names' has 1 names .* where 2"),
+    (lambda meta: names_of(meta, "save/RestoreV2/tensor_names", b"w"), "RestoreV2/tensor_names' has 1 names"),
+    (lambda meta: constant(meta, "save/SaveV2/tensor_names", np.zeros(2)), "should be a constant of names of tensors"),
     (lambda meta: node_of(meta, "save/SaveV2/tensor_names").attr["value"].Clear(), "a constant without a value"),
     (lambda meta: node_of(meta, "save/SaveV2").attr["dtypes"].Clear(), "says no dtypes in attribute 'dtypes'"),
     (lambda meta: setattr(node_of(meta, "save/RestoreV2").attr["dtypes"], "s", b"x"), "says no dtypes"),
-    (lambda meta: node_of(meta, "save/SaveV2").input.pop(), "'save/SaveV2' saves 1 tensors under 2 names"),
+    (lambda meta: types_of(meta, "save/SaveV2", 1, 1 << 20), "dtype 1048576"),
+    (lambda meta: types_of(meta, "save/RestoreV2", -1, 1), "dtype -1"),
+    (lambda meta: types_of(meta, "save/RestoreV2", 101, 1), "dtype 101"),
+    (lambda meta: node_of(meta, "save/SaveV2").input.pop(), "'save/SaveV2' saves 1 tensors with 2 dtypes"),
     (lambda meta: node_of(meta, "save/RestoreV2").ClearField("input"), "has 0 inputs: too few"),
     (lambda meta: set_input(meta, "save/Assign", 1, "save/RestoreV2:7"), "restores 2 tensors, and no"),
     (lambda meta: set_input(meta, "save/Assign", 1, "save/RestoreV2:x"), "not the name of a tensor"),
     (lambda meta: set_input(in_circles(meta), "save/Assign", 1, "one"), "takes its own output"),
     (lambda meta: huge(meta, "save/SaveV2/tensor_names"), "can't be read from its message"),
     (lambda meta: call(meta, "no_such_function"), "calls function 'no_such_function'"),
-    (lambda meta: call(meta, "itself"), "too many functions"),
+    (lambda meta: call(meta, "itself"), "calls 'itself': too many calls, or too deep"),
     (lambda meta: call(meta, ""), "calls function ''"),
 ]
 
@@ -184,6 +187,10 @@ def test_a_long_way_is_gone_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def names_of(meta: Any, name: str, *names: bytes) -> None:
     constant(meta, name, strings(*names))
+
+
+def types_of(meta: Any, name: str, *numbers: int) -> None:
+    node_of(meta, name).attr["dtypes"].list.type[:] = numbers
 
 
 def constant(meta: Any, name: str, value: np.ndarray) -> None:

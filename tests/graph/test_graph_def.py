@@ -7,7 +7,7 @@ import pytest
 
 from cloudckpt.descriptors import message_class
 from cloudckpt.graph.encoding.attr_values import decode_attr
-from cloudckpt.graph.encoding.graph_def import PRODUCER, encode_graph, node_def
+from cloudckpt.graph.encoding.graph_def import PRODUCER, encode_graph
 from cloudckpt.variables.dtypes import DataType
 from cloudckpt.variables.graphs.graph import Graph
 
@@ -33,19 +33,11 @@ def test_nodes_come_in_the_order_of_the_operations() -> None:
 
 
 def test_a_node_says_its_inputs_device_and_attributes() -> None:
-    graph = small_graph()
-    assigned = node_def(graph.get_operation_by_name("w/Assign"))
+    _, variable, assigned, init = encode_graph(small_graph()).node
     assert list(assigned.input) == ["w", "w/initial_value"]
-    assert list(node_def(graph.get_operation_by_name("init")).input) == ["^w/Assign"]
-    variable = node_def(graph.get_operation_by_name("w"))
+    assert list(init.input) == ["^w/Assign"]
     assert variable.device == "/device:CPU:1"
     assert {name: decode_attr(attr) for name, attr in variable.attr.items()} == {"dtype": DataType.FLOAT, "shape": (3,)}
-
-
-def test_some_operations_alone_are_written() -> None:
-    graph = small_graph()
-    message = encode_graph(graph, operations=[graph.get_operation_by_name("w")])
-    assert [node.name for node in message.node] == ["w"]
 
 
 def test_our_own_graphs_say_by_which_rules_they_are_read() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,6 @@ from cloudckpt.graph.export import export_meta_graph_def
 from cloudckpt.graph.importing import import_meta_graph_def
 from cloudckpt.variables.dtypes import DataType
 from cloudckpt.variables.graphs.graph import Graph
-from cloudckpt.variables.graphs.operation import Operation
 from cloudckpt.variables.variable import Variable
 from tests.graph.saver_graphs import node_of, saved, with_saver
 
@@ -30,14 +28,13 @@ def with_collections() -> Any:
 
 def test_variables_come_back_by_their_operations() -> None:
     graph = Graph()
-    imported = import_meta_graph_def(graph, with_collections())
+    import_meta_graph_def(graph, with_collections())
 
     w, step = graph.get_collection("variables")
     assert (w.name, w.shape, w.data_type, w.trainable) == ("w:0", (2, 3), DataType.FLOAT, True)
     assert (step.name, step.shape, step.data_type, step.trainable) == ("step:0", (), DataType.INT64, False)
     assert graph.get_collection("trainable_variables") == [w]
     assert (w.initializer.name, w.initial_value.name, w.snapshot.name) == ("w/Assign", "w/initial_value:0", "w/read:0")
-    assert imported.variables == {"w:0": w, "step:0": step}
 
 
 @pytest.mark.parametrize(
@@ -52,31 +49,18 @@ def test_what_is_trained_is_told_by_the_collection_where_old_versions_do_not_say
     assert graph.get_collection("variables")[0].trainable is trainable
 
 
-def test_a_variable_that_only_the_saver_knows_is_one_too() -> None:
-    graph = Graph()
-    imported = import_meta_graph_def(graph, with_saver(saved("w")), import_scope="imp")
-
-    variable = imported.variables["w:0"]
-    assert (variable.name, variable.shape, variable.trainable) == ("imp/w:0", (2,), False)
-    assert graph.collections == []
-
-
-def test_a_graph_whose_saver_is_not_in_it_is_imported_all_the_same(caplog: pytest.LogCaptureFixture) -> None:
-    meta = with_saver(saved("w"))
+def test_a_graph_whose_saver_is_not_in_it_is_imported_all_the_same() -> None:
+    meta, graph = with_saver(saved("w")), Graph()
     meta.saver_def.save_tensor_name = "elsewhere:0"
-    with caplog.at_level(logging.INFO):
-        imported = import_meta_graph_def(Graph(), meta)
-    assert imported.variables == {}
-    assert "no operation 'elsewhere'" in caplog.text
+    import_meta_graph_def(graph, meta)
+    assert graph.get_operation_by_name("w")
 
 
-def test_operations_and_tensors_are_returned_by_their_old_names() -> None:
+@pytest.mark.parametrize(("asked", "given"), [("imp", "imp_1"), ("imp/", "imp/"), (None, "")])
+def test_the_scope_is_returned_that_the_nodes_are_in(asked: str | None, given: str) -> None:
     graph = Graph()
-    for _ in range(2):
-        imported = import_meta_graph_def(graph, with_saver(saved("w")), return_elements=["w", "w:0", "save/Assign"])
-    operation, tensor, assign = imported.return_elements
-    assert isinstance(operation, Operation)
-    assert (operation.name, tensor.name, assign.name) == ("w_1", "w_1:0", "save/Assign_1")
+    import_meta_graph_def(graph, with_saver(saved("w")), import_scope="imp")
+    assert import_meta_graph_def(graph, with_saver(saved("w")), import_scope=asked) == given
 
 
 def test_names_that_are_wanted_later_are_not_given_before() -> None:
@@ -110,8 +94,10 @@ def test_functions_and_op_defs_of_several_graphs_are_kept() -> None:
     assert sorted(graph.op_defs) == ["Op_f", "Op_g"]
 
     meta.graph_def.library.function[0].signature.description = "another one"
+    meta.graph_def.node.add(name="n", op="NoOp")
     with pytest.raises(InvalidArgumentError, match="another function of the name 'f'"):
         import_meta_graph_def(graph, meta)
+    assert graph.get_operations() == []
 
 
 @pytest.mark.parametrize(("ours", "theirs", "producer"), [(False, 1569, 1569), (True, 1569, 27), (True, 8, 8)])
@@ -127,12 +113,33 @@ def test_a_graph_is_understood_by_the_oldest_rules_in_it(ours: bool, theirs: int
     assert (versions.producer, versions.min_consumer) == (producer, 12)
 
 
+@pytest.mark.parametrize(
+    ("device", "canonical"), [("/cpu:0", "/device:CPU:0"), ("/task:1/job:ps", "/job:ps/task:1"), ("", "")]
+)
+def test_devices_are_written_as_tensorflow_writes_them_today(device: str, canonical: str) -> None:
+    meta, graph = with_collections(), Graph()
+    for node in meta.graph_def.node:
+        node.device = device
+    import_meta_graph_def(graph, meta)
+    assert {operation.device for operation in graph.get_operations()} == {canonical}
+    assert {node.device for node in export_meta_graph_def(graph).graph_def.node} == {canonical}
+
+
+def test_a_device_that_is_none_may_be_cleared() -> None:
+    meta, graph = with_collections(), Graph()
+    node_of(meta, "w").device = "somewhere"
+    import_meta_graph_def(graph, meta, clear_devices=True)
+    assert graph.get_operation_by_name("w").device == ""
+
+
 DAMAGES = [
     (lambda meta: setattr(node_of(meta, "w/read"), "name", "w"), "two nodes .* have the name 'w'"),
     (lambda meta: setattr(node_of(meta, "w/read"), "name", "_w"), "'_w' is not a name"),
     (lambda meta: setattr(node_of(meta, "w/read"), "name", ""), "'' is not a name"),
     (lambda meta: node_of(meta, "w/read").input.append("gone:3"), "node 'w/read' .* takes 'gone:3'"),
     (lambda meta: node_of(meta, "w/read").input.append("^gone"), "takes '\\^gone'"),
+    (lambda meta: setattr(node_of(meta, "w/read"), "device", "at home"), "node 'w/read': 'at home'"),
+    (lambda meta: setattr(node_of(meta, "w/read"), "device", "/cpu:0/gpu:0"), "node 'w/read': .* two types"),
     (lambda meta: value_of(meta, "variables", b"\xff"), "collection 'variables' has a value that is no"),
     (lambda meta: value_of(meta, "variables", b"\x0a\x06gone:0"), "'variables'|'gone:0'"),
     (lambda meta: value_of(meta, "variables", b"\x0a\x09w/Assign:0\x12\x08w/Assign"), "name|variable"),
@@ -151,7 +158,7 @@ def test_what_is_no_whole_graph_says_what_is_wrong(damage: Any, message: str) ->
         import_meta_graph_def(Graph(), meta, import_scope="imp" if "imp" in message or "context" in message else None)
 
 
-@pytest.mark.parametrize("damage", [damage for damage, message in DAMAGES[:5]])
+@pytest.mark.parametrize("damage", [damage for damage, message in DAMAGES[:7]])
 def test_nodes_are_added_all_or_none(damage: Any) -> None:
     meta, graph = with_collections(), Graph()
     damage(meta)

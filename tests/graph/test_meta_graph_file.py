@@ -50,6 +50,16 @@ def test_what_is_written_is_read_back_whatever_its_form(location: Location, as_t
     assert (b'name: "w"' in content) is as_text
 
 
+def test_what_has_no_text_is_refused(location: Location) -> None:
+    """The text of a message within an Any is that of its type, which its bytes may not be."""
+    meta = meta_graph()
+    meta.collection_def["any"].any_list.value[0].value = b"\xff"
+    with pytest.raises(InvalidArgumentError, match=r"model\.meta can't be written"):
+        write_meta_graph(location, meta, as_text=True)
+    write_meta_graph(location, meta)
+    assert read_meta_graph(location) == meta
+
+
 def test_a_file_is_replaced(location: Location) -> None:
     put(location, b"something longer " * 100)
     write_meta_graph(location, meta_graph())

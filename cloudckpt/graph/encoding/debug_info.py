@@ -9,6 +9,8 @@ import os.path
 from typing import TYPE_CHECKING, Any
 
 from cloudckpt.descriptors import message_class
+from cloudckpt.graph.encoding.proto_file import write_proto
+from cloudckpt.storage.location import Location
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,15 +18,20 @@ if TYPE_CHECKING:
     from cloudckpt.variables.graphs.operation import Operation
     from cloudckpt.variables.graphs.traceback import Frame
 
-__all__ = ["MAX_FRAMES", "debug_info_name", "graph_debug_info"]
+__all__ = ["MAX_FRAMES", "graph_debug_info", "write_debug_info"]
 
 MAX_FRAMES = 10
 """Of a traceback, the innermost ones: as many as TensorFlow keeps."""
 
 
-def debug_info_name(meta_graph_name: str) -> str:
-    """What TensorFlow calls the file beside a `.meta` file: "model.ckpt-3.debug" beside "model.ckpt-3.meta"."""
-    return os.path.splitext(meta_graph_name)[0] + ".debug"
+def write_debug_info(meta_graph: Location, operations: Iterable[Operation], *, as_text: bool = False) -> None:
+    """Write the GraphDebugInfo of operations beside a `.meta` file: "model-3.debug" beside "model-3.meta". One PUT.
+
+    Raises:
+        StorageError: the store failed.
+    """
+    beside = Location(meta_graph.store, f"{os.path.splitext(meta_graph.key)[0]}.debug")
+    write_proto(beside, graph_debug_info(operations), as_text=as_text)
 
 
 def graph_debug_info(operations: Iterable[Operation]) -> Any:

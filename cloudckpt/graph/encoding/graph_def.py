@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from cloudckpt.variables.graphs.graph import Graph
     from cloudckpt.variables.graphs.operation import Operation
 
-__all__ = ["PRODUCER", "encode_graph", "node_def"]
+__all__ = ["PRODUCER", "encode_graph"]
 
 PRODUCER = 27
 """By whose rules our own nodes are to be understood: TensorFlow's 1.11 to 1.13.
@@ -27,15 +27,11 @@ DEPENDED_ON = "_has_manual_control_dependencies"
 
 
 @collection_paused()
-def encode_graph(graph: Graph, *, operations: Iterable[Operation] | None = None) -> Any:
+def encode_graph(graph: Graph) -> Any:
     """The GraphDef of a graph, in the order of its operations. About 10 microseconds a node.
 
     Imported operations are written as they came, but for their names, inputs and devices; with them the library of
     functions that they call, and the version by which they are to be understood.
-
-    Args:
-        graph: the graph.
-        operations: some of the graph's operations; all by default.
 
     Raises:
         TypeError: an attribute of an operation can't be one of a node's; the message names both.
@@ -43,7 +39,7 @@ def encode_graph(graph: Graph, *, operations: Iterable[Operation] | None = None)
     message = message_class("tensorflow.GraphDef")()
     message.versions.producer = graph.producer or PRODUCER
     message.versions.min_consumer = graph.min_consumer
-    operations = graph.get_operations() if operations is None else list(operations)
+    operations = graph.get_operations()
     depended_on = _depended_on(operations)
     for operation in operations:
         node = message.node.add()
@@ -59,17 +55,6 @@ def _depended_on(operations: Iterable[Operation]) -> set[str]:
     """The names of those that one of our own must run after: TensorFlow 2 marks these."""
     own = (operation for operation in operations if operation.definition is None)
     return {name[1:] for operation in own for name in operation.inputs if name.startswith("^")}
-
-
-def node_def(operation: Operation) -> Any:
-    """The NodeDef of one operation.
-
-    Raises:
-        TypeError: as `encode_graph`.
-    """
-    message = message_class("tensorflow.NodeDef")()
-    _set_node(message, operation)
-    return message
 
 
 def _set_node(message: Any, operation: Operation) -> None:

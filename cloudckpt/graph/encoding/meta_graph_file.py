@@ -30,7 +30,7 @@ def write_meta_graph(location: Location, meta_graph: Any, *, as_text: bool = Fal
     """Write a MetaGraphDef, ours or TensorFlow's, in place of what is there. One PUT.
 
     Raises:
-        InvalidArgumentError: in bytes it is larger than the 2 GiB that protobuf allows.
+        InvalidArgumentError: as `write_proto`.
         StorageError: the store failed.
     """
     return write_proto(location, meta_graph, as_text=as_text)

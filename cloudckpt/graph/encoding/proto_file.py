@@ -53,12 +53,13 @@ def write_proto(location: Location, message: Any, *, as_text: bool = False) -> O
         as_text: for people to read, in protobuf's text format; two to ten times as large.
 
     Raises:
-        InvalidArgumentError: in bytes it is larger than the 2 GiB that protobuf allows.
+        InvalidArgumentError: in bytes it is larger than the 2 GiB that protobuf allows; or it has no text, because
+            an Any in it has bytes that are not of the type that it says.
         StorageError: the store failed.
     """
     try:
         data = _encode(message, as_text=as_text)
-    except EncodeError as error:
+    except (EncodeError, DecodeError) as error:
         raise InvalidArgumentError(f"{location.url} can't be written: {error}", path=location.url) from error
     return location.store.put(location.key, data, Always(), crc32c=crc32c(data))
 

@@ -26,10 +26,12 @@ from cloudckpt.variables.dtypes import DataType, data_type_of, python_name, to_n
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["MAX_REPEATED_BYTES", "decode_tensor", "encode_tensor", "set_tensor"]
+__all__ = ["MAX_REPEATED_BYTES", "MAX_TENSOR_BYTES", "decode_tensor", "encode_tensor", "set_tensor"]
 
 MAX_REPEATED_BYTES = 1 << 28
 """Of an array whose message names several values and leaves the rest to the last of them."""
+MAX_TENSOR_BYTES = 1 << 31
+"""Of an array whose message names one value for all elements: those of any other one are in it, and so no larger."""
 
 
 def encode_tensor(array: NDArray[Any]) -> Any:
@@ -59,13 +61,13 @@ def set_tensor(message: Any, array: NDArray[Any]) -> None:
 def decode_tensor(message: Any) -> NDArray[Any]:
     """The array that a TensorProto holds: not to be written to, because it may be a view of the message's own bytes.
 
-    A message that names one value for all elements becomes a view of that one, whatever its shape: whoever copies it
-    must be ready for `nbytes`. Strings are bytes, in an array of objects.
+    A message that names one value for all elements becomes a view of that one. Strings are bytes, in an array of
+    objects.
 
     Raises:
         InvalidArgumentError: it is no tensor's, or no array can be: its shape is not known, or larger than its values
-            allow; they don't fit its dtype; they are handles or C++ objects; or it names several values and repeats
-            the last one to more than `MAX_REPEATED_BYTES`.
+            allow; they don't fit its dtype; they are handles or C++ objects; or it names too few for so large an
+            array: more than `MAX_REPEATED_BYTES`, or with one value alone `MAX_TENSOR_BYTES`.
     """
     final = _numpy_dtype(message.dtype)
     shape = _known_shape(message.tensor_shape)
@@ -127,10 +129,10 @@ def _fill(values: NDArray[Any], shape: tuple[int, ...], final: np.dtype) -> NDAr
         raise ValueError(f"it has {len(values)} values, more than elements")
     if not len(values):
         values = np.full(1, b"", object) if final.kind == "O" else np.zeros(1, final)
+    if count * final.itemsize > (MAX_TENSOR_BYTES if len(values) == 1 else MAX_REPEATED_BYTES):
+        raise ValueError(f"it has {len(values)} values, too few for {count} elements: the last would be repeated")
     if len(values) == 1:
         return np.broadcast_to(values.reshape(()), shape)
-    if count * final.itemsize > MAX_REPEATED_BYTES:
-        raise ValueError(f"it has {len(values)} values, too few for {count} elements: the last would be repeated")
     filled = np.empty(count, final)
     filled[: len(values)] = values
     filled[len(values) :] = values[-1]

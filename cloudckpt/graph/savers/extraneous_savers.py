@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from cloudckpt.graph.names import operation_of, positions_within
 from cloudckpt.graph.savers.found_restores import RESTORE_TYPES
 from cloudckpt.graph.savers.found_saves import SAVE_TYPES
-from cloudckpt.graph.savers.variable_operations import operation_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,18 +26,23 @@ def extraneous_saver_nodes(nodes: Iterable[Any], saver_def: Any | None) -> set[s
         nodes: NodeDef messages.
         saver_def: the saver to keep; None to keep none.
     """
-    kinds = {node.name: node.op for node in nodes}
+    kinds = dict(sorted((node.name, node.op) for node in nodes))
     scopes = {_scope(name) for name, kind in kinds.items() if kind in SAVE_TYPES or kind in RESTORE_TYPES}
     if saver_def is not None:
         scopes -= {_scope(operation_of(name)) for name in (saver_def.save_tensor_name, saver_def.restore_op_name)}
     scopes -= {"", *kinds}
-    return {name for name in kinds if not scopes.isdisjoint(_outer_scopes(name))}
+    names = list(kinds)
+    return {names[position] for scope in _outermost(scopes) for position in positions_within(scope, names)}
 
 
 def _scope(name: str) -> str:
     return name.rpartition("/")[0]
 
 
-def _outer_scopes(name: str) -> Iterable[str]:
-    while name := _scope(name):
-        yield name
+def _outermost(scopes: Iterable[str]) -> Iterable[str]:
+    """Those that are within none of the others."""
+    outer = None
+    for scope in sorted(f"{scope}/" for scope in scopes):
+        if outer is None or not scope.startswith(outer):
+            outer = scope
+            yield scope[:-1]

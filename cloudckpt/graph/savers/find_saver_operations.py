@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from cloudckpt.graph.names import operation_of
 from cloudckpt.graph.savers.found_restores import FoundRestores
 from cloudckpt.graph.savers.found_saves import FoundSaves
 from cloudckpt.graph.savers.save_plan import SavePlan
 from cloudckpt.graph.savers.tracing import Tracing
-from cloudckpt.graph.savers.variable_operations import operation_of
 
 if TYPE_CHECKING:
     from cloudckpt.variables.graphs.graph import Graph
@@ -40,7 +40,8 @@ def find_saver_operations(graph: Graph, saver_def: Any) -> SavePlan:
     return SavePlan(
         shards=saves.shards,
         restored=restores.tensors(saves),
-        sharded=saver_def.sharded,
+        # TensorFlow 2's does not say it.
+        sharded=saver_def.sharded or len(saves.shards) > 1,
         version=saves.version,
         filename=_default_filename(tracing, saver_def.filename_tensor_name),
         constants=saves.constants,
@@ -50,4 +51,4 @@ def find_saver_operations(graph: Graph, saver_def: Any) -> SavePlan:
 def _default_filename(tracing: Tracing, name: str) -> str:
     prefix = tracing.origin(tracing.body.output(name), frozenset({"Identity", "PlaceholderWithDefault"}))
     # That of TensorFlow 2 is a placeholder, which must be fed.
-    return tracing.strings(prefix, "a file")[0] if prefix.node.type == "Const" else ""
+    return tracing.strings(prefix, "names of a file", 1)[0] if prefix.node.type == "Const" else ""

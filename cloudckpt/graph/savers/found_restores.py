@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from cloudckpt.errors import InvalidArgumentError
-from cloudckpt.graph.savers.found_saves import data_types, known_shape, nth_input
+from cloudckpt.graph.savers.found_saves import data_types, keys, known_shape, nth_input
 from cloudckpt.graph.savers.save_plan import SavedTensor
 from cloudckpt.graph.savers.variable_operations import VARIABLES
 
@@ -79,13 +79,8 @@ class FoundRestores:
         return self._reads[node.key]
 
     def _decoded(self, node: Node) -> list[SavedTensor]:
-        names = self._tracing.strings(nth_input(node, 1), "the tensors of a checkpoint")
-        specs = [""] * len(names) if node.type == "Restore" else self._tracing.strings(nth_input(node, 2), "slices")
-        types = data_types(node, "dtypes") if node.type == "RestoreV2" else data_types(node, "dt")
-        if not len(names) == len(specs) == len(types):
-            raise InvalidArgumentError(
-                f"node {node.name!r} restores {len(names)} names and {len(specs)} slices with {len(types)} dtypes"
-            )
+        types = data_types(node, "dtypes" if node.type == "RestoreV2" else "dt")
+        names, specs = keys(self._tracing, node, len(types), has_slices=node.type != "Restore")
         return [
             SavedTensor(name, spec, source="", data_type=data_type, shape=None, variable="")
             for name, spec, data_type in zip(names, specs, types, strict=True)

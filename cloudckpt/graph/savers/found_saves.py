@@ -10,6 +10,7 @@ import numpy as np
 from cloudckpt.errors import InvalidArgumentError
 from cloudckpt.graph.savers.save_plan import SavedShard, SavedTensor
 from cloudckpt.graph.savers.variable_operations import VARIABLES
+from cloudckpt.variables.dtypes import DataType
 from cloudckpt.variables.graphs.operation import UNKNOWN_RANK
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from cloudckpt.graph.savers.node import Node, Output
     from cloudckpt.graph.savers.tracing import Tracing
 
-__all__ = ["SAVE_TYPES", "FoundSaves", "data_types", "known_shape", "nth_input", "variable_behind"]
+__all__ = ["SAVE_TYPES", "FoundSaves", "data_types", "keys", "known_shape", "nth_input", "variable_behind"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +72,11 @@ class FoundSaves:
 
     def _saved(self, node: Node) -> list[SavedTensor]:
         kind = SAVE_TYPES[node.type]
-        names = self._tracing.strings(nth_input(node, 1), "the tensors of a checkpoint")
-        specs = self._tracing.strings(nth_input(node, 2), "slices") if kind.has_slices else [""] * len(names)
         sources = node.data_inputs()[2 + kind.has_slices :]
         types = data_types(node, kind.types)
-        if not len(names) == len(specs) == len(sources) == len(types):
-            raise InvalidArgumentError(
-                f"node {node.name!r} saves {len(sources)} tensors under {len(names)} names and {len(specs)} slices "
-                f"with {len(types)} dtypes"
-            )
+        if len(types) != len(sources):
+            raise InvalidArgumentError(f"node {node.name!r} saves {len(sources)} tensors with {len(types)} dtypes")
+        names, specs = keys(self._tracing, node, len(types), has_slices=kind.has_slices)
         return [
             self._tensor(name, spec, node.body.output(source), data_type)
             for name, spec, source, data_type in zip(names, specs, sources, types, strict=True)
@@ -99,6 +96,17 @@ class FoundSaves:
         )
 
 
+def keys(tracing: Tracing, node: Node, count: int, *, has_slices: bool) -> tuple[list[str], list[str]]:
+    """The names and slices of what a node saves or restores: two of its inputs.
+
+    Raises:
+        InvalidArgumentError: they are no constants, or not of so many strings.
+    """
+    names = tracing.strings(nth_input(node, 1), "names of tensors", count)
+    specs = tracing.strings(nth_input(node, 2), "slices", count) if has_slices else [""] * count
+    return names, specs
+
+
 def nth_input(node: Node, number: int) -> Output:
     """One of the tensors that a node takes.
 
@@ -111,16 +119,18 @@ def nth_input(node: Node, number: int) -> Output:
     return node.body.output(inputs[number])
 
 
-def data_types(node: Node, attribute: str) -> list[int]:
+def data_types(node: Node, attribute: str) -> list[DataType]:
     """The dtypes in an attribute of a node, which may be one or a list.
 
     Raises:
-        InvalidArgumentError: it has none there.
+        InvalidArgumentError: it has none there, or one that no tensor has.
     """
     value = node.attrs.get(attribute)
     types: list[Any] = value if isinstance(value, list) else [value]
-    if not all(isinstance(each, int) and not isinstance(each, bool) for each in types):
-        raise InvalidArgumentError(f"node {node.name!r} of type {node.type} says no dtypes in attribute {attribute!r}")
+    for each in types:
+        if not isinstance(each, DataType):
+            what = f"dtype {each}" if isinstance(each, int) else "no dtypes"
+            raise InvalidArgumentError(f"node {node.name!r} of type {node.type} says {what} in attribute {attribute!r}")
     return types
 
 

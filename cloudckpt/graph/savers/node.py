@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from cloudckpt.errors import InvalidArgumentError
 from cloudckpt.graph.imported_attrs import ImportedAttrs
-from cloudckpt.graph.savers.variable_operations import operation_of
+from cloudckpt.graph.names import operation_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

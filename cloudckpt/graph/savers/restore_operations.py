@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from cloudckpt.graph.savers.colocation import add_colocated
+from cloudckpt.graph.colocation import add_colocated
 from cloudckpt.graph.savers.constants import add_constant, add_strings
 from cloudckpt.graph.savers.save_operations import cpu_of
 from cloudckpt.graph.savers.variable_operations import RESOURCE_VARIABLES, readable

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cloudckpt.graph.savers.colocation import add_colocated
+from cloudckpt.graph.colocation import add_colocated
 from cloudckpt.graph.savers.constants import add_constant, add_string, add_strings
 from cloudckpt.graph.savers.variable_operations import readable
 from cloudckpt.variables.dtypes import DataType

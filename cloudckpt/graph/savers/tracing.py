@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 __all__ = ["Tracing"]
 
 MAX_CALLS = 100
-"""Calls of functions that a search looks into, and how deep they may be nested: what TensorFlow makes calls one."""
+"""Calls of functions that a search looks into; what TensorFlow makes calls one."""
+MAX_REPEATED_NODES = 100_000
+"""Of functions that are called several times; once each may be looked at, however large it is."""
 MAX_DEPTH = 20
+"""How deep calls may be nested."""
 _PASSING_ON = frozenset({"Identity"})
 
 
@@ -35,6 +38,7 @@ class Tracing:
         self._functions = {function.signature.name: function for function in library}
         self._origins: dict[tuple[frozenset[str], tuple[int, str, int]], Output] = {}
         self._calls: dict[tuple[int, str], FunctionBody] = {}
+        self._nodes_left = MAX_REPEATED_NODES + sum(len(function.node_def) for function in library)
 
     def reached(self, node: Node) -> Iterator[Node]:
         """A node and all that runs before it, each once, the called functions' nodes among them.
@@ -87,33 +91,42 @@ class Tracing:
             raise InvalidArgumentError(f"node {node.name!r} is a constant without a value")
         return value
 
-    def strings(self, output: Output, what: str) -> list[str]:
+    def strings(self, output: Output, what: str, count: int) -> list[str]:
         """The strings of a constant.
 
+        Args:
+            output: the constant's.
+            what: what they are, for messages.
+            count: how many there must be; a small constant may say that it has any number.
+
         Raises:
-            InvalidArgumentError: it is no constant, or not of strings; the message says what it should be: `what`.
+            InvalidArgumentError: it is no constant, or not of so many strings.
         """
         value = self.constant(output)
         if value is None or value.dtype != object:
-            raise InvalidArgumentError(f"node {output.node.name!r} should be a constant that names {what}, and is not")
+            raise InvalidArgumentError(f"node {output.node.name!r} should be a constant of {what}, and is not")
+        if value.size != count:
+            raise InvalidArgumentError(f"node {output.node.name!r} has {value.size} {what} where {count} are expected")
         return [decode_name(each) for each in value.ravel().tolist()]
 
     def _called(self, caller: Node) -> FunctionBody:
         if caller.key not in self._calls:
-            name = _function_name(caller)
-            if name not in self._functions:
+            function = self._function(caller)
+            self._nodes_left -= len(function.node_def)
+            if len(self._calls) >= MAX_CALLS or self._nodes_left < 0 or caller.body.depth >= MAX_DEPTH:
                 raise InvalidArgumentError(
-                    f"node {caller.name!r} calls function {name!r}, which the graph does not have"
+                    f"node {caller.name!r} calls {function.signature.name!r}: too many calls, or too deep, for the "
+                    "nodes of a saver"
                 )
-            if len(self._calls) >= MAX_CALLS or caller.body.depth >= MAX_DEPTH:
-                raise InvalidArgumentError(f"node {caller.name!r} calls {name!r}: too many functions that call others")
-            self._calls[caller.key] = FunctionBody(self._functions[name], caller)
+            self._calls[caller.key] = FunctionBody(function, caller)
         return self._calls[caller.key]
 
-
-def _function_name(caller: Node) -> str:
-    function = getattr(caller.attrs.get("f"), "func", None)
-    return "" if function is None else str(function.name)
+    def _function(self, caller: Node) -> Any:
+        function = getattr(caller.attrs.get("f"), "func", None)
+        name = "" if function is None else str(function.name)
+        if name not in self._functions:
+            raise InvalidArgumentError(f"node {caller.name!r} calls function {name!r}, which the graph does not have")
+        return self._functions[name]
 
 
 def _first_input(node: Node) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cloudckpt.graph.names import operation_of
 from cloudckpt.variables.dtypes import DataType
 from cloudckpt.variables.graphs.operation import UNKNOWN_RANK
 from cloudckpt.variables.handle_nodes import HANDLES_ONLY, add_handle, add_handle_read
@@ -18,18 +19,13 @@ if TYPE_CHECKING:
     from cloudckpt.variables.graphs.graph import Graph
     from cloudckpt.variables.graphs.operation import Operation
 
-__all__ = ["REFERENCE_VARIABLES", "RESOURCE_VARIABLES", "VARIABLES", "operation_of", "readable", "variable_operation"]
+__all__ = ["REFERENCE_VARIABLES", "RESOURCE_VARIABLES", "VARIABLES", "readable", "variable_operation"]
 
 REFERENCE_VARIABLES = frozenset({"Variable", "VariableV2", "AutoReloadVariable"})
 """Operations whose output is the variable's value."""
 RESOURCE_VARIABLES = frozenset({"VarHandleOp"})
 """Operations whose output is a handle, which other operations read from and assign to."""
 VARIABLES = REFERENCE_VARIABLES | RESOURCE_VARIABLES
-
-
-def operation_of(tensor: str) -> str:
-    """The name of the operation that gives a tensor, or of a control input: "w" for "w", "w:1" and "^w"."""
-    return tensor.removeprefix("^").partition(":")[0]
 
 
 def readable(graph: Graph, tensor: SavedTensor) -> str:

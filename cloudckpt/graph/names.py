@@ -1,19 +1,39 @@
-"""Names within scopes: how they change when a part of a graph leaves its scope, or is put into one.
+"""Names of nodes: of what gives a tensor, and within scopes, which a part of a graph may leave or be put into.
 
 Source: python/framework/ops.py, strip_name_scope and prepend_name_scope; what they do to odd names was tried.
 """
 
 from __future__ import annotations
 
-__all__ = ["in_scope", "prepend_scope", "strip_scope"]
+from bisect import bisect_left
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["in_scope", "operation_of", "positions_within", "prepend_scope", "strip_scope"]
 
 _MARKS = ("^", "loc:@")
 """What may stand before a name: it is a control input, or a place to be colocated with."""
 
 
+def operation_of(tensor: str) -> str:
+    """The name of the operation that gives a tensor, or of a control input: "w" for "w", "w:1" and "^w"."""
+    return tensor.removeprefix("^").partition(":")[0]
+
+
 def in_scope(name: str, scope: str | None) -> bool:
     """Whether a name begins with a scope, as TensorFlow asks it: "w2/b" is in scope "w", too."""
     return not scope or name.startswith(scope)
+
+
+def positions_within(scope: str, names: Sequence[str]) -> range:
+    """Where among sorted names those stand that are within a scope, as "s/w" and "s/t/w" are within "s".
+
+    To look at every scope that a name is in would be quadratic in the length of the name.
+    """
+    # "0" is the character after "/".
+    return range(bisect_left(names, f"{scope}/"), bisect_left(names, f"{scope}0"))
 
 
 def strip_scope(name: str, scope: str | None) -> str:

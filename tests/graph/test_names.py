@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cloudckpt.graph.scopes import in_scope, prepend_scope, strip_scope
+from cloudckpt.graph.names import in_scope, prepend_scope, strip_scope
 
 
 @pytest.mark.parametrize(
