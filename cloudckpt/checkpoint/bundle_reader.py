@@ -50,10 +50,14 @@ class BundleCheckpoint(OpenCheckpoint):
         Raises:
             CheckpointDamagedError: it isn't.
         """
-        key = data_filename(self.prefix.key, shard_id, self.index.header.num_shards)
+        key = self._data_key(shard_id)
         if (lack := self._lack(key)) is not None:
             raise self._not_whole(lack)
         return self.data[key]
+
+    def data_url(self, shard_id: int) -> str:
+        """Where a data file is, for messages."""
+        return self.prefix.store.url(self._data_key(shard_id))
 
     def place(self, name: str) -> tuple[EntryHead | BundleEntry, int, int]:
         """What the index says of one tensor, the offset of its first byte, and its CRC-32C.
@@ -97,6 +101,9 @@ class BundleCheckpoint(OpenCheckpoint):
             return self.prefix.store.stat(self.index_info.key).version == self.index_info.version
         except ObjectNotFoundError:
             return False
+
+    def _data_key(self, shard_id: int) -> str:
+        return data_filename(self.prefix.key, shard_id, self.index.header.num_shards)
 
     def _lack(self, key: str) -> str | None:
         url = self.prefix.store.url(key)

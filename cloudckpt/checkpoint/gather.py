@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cloudckpt.bundle.naming import data_filename
 from cloudckpt.checkpoint.opened import FIXED_SIZE, MAX_DIMENSIONS
 from cloudckpt.checkpoint.pieces import PieceFinder
 from cloudckpt.checkpoint.read import FileParts, range_size, read_files
@@ -33,7 +32,7 @@ _WHOLE = 0
 
 
 class Gathering:
-    """One read of some tensors, or regions of them.
+    """One read of some tensors, or regions of them. It has no reference to itself, so the arrays go with their users.
 
     Args:
         checkpoint: where they are. Only data files that have some of what is wanted need be there, and they are looked
@@ -49,7 +48,7 @@ class Gathering:
         self._strings: dict[int, _StringRegion] = {}
         self._string_targets: dict[tuple[str, BundleEntry, StringForm], StringTarget] = {}
         self._arrays: list[Any] = []
-        self._whole = WholeTensors(FIXED_SIZE, self._arrays, self._url)
+        self._whole = WholeTensors(FIXED_SIZE, self._arrays, checkpoint.data_url)
 
     def add(self, request: TensorRequest) -> None:
         """Want one more tensor, or region of one.
@@ -100,7 +99,7 @@ class Gathering:
             return
         array = self._arrays[number] = np.empty(region_shape(region), FIXED_SIZE[entry.dtype])
         for file, piece in pieces:
-            url = self._url(piece.entry.shard_id)
+            url = self._checkpoint.data_url(piece.entry.shard_id)
             target = PieceTarget(request.name, piece.entry, url, piece.wanted, array[piece.place])
             file.add_piece(target)
             self._pieces.append(target)
@@ -113,7 +112,7 @@ class Gathering:
             key = request.name, piece.entry, request.form
             target = self._string_targets.get(key)
             if target is None:
-                url, big_endian = self._url(piece.entry.shard_id), self._header.big_endian
+                url, big_endian = self._checkpoint.data_url(piece.entry.shard_id), self._header.big_endian
                 target = StringTarget(request.name, piece.entry, url, request.form, big_endian=big_endian)
                 self._string_targets[key] = target
                 file.add_strings(target)
@@ -127,10 +126,6 @@ class Gathering:
             file = self._files[shard_id] = FileParts(self._checkpoint.data_file(shard_id), self._limit)
             file.add_target(self._whole)
         return file
-
-    def _url(self, shard_id: int) -> str:
-        prefix = self._checkpoint.prefix
-        return prefix.store.url(data_filename(prefix.key, shard_id, self._header.num_shards))
 
 
 class _StringRegion:

@@ -41,7 +41,9 @@ class Files(NamedTuple):
     state: str = STATE_FILENAME
     """the state file"""
     format_version: int = VERSION_2
+    """`SaverDef.V2`, or `SaverDef.V1`"""
     meta_graph_suffix: str = "meta"
+    """what the file with a checkpoint's meta graph ends in, which goes along"""
 
 
 @dataclass(slots=True)

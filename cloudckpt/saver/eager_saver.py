@@ -21,8 +21,8 @@ class Saver:
     """Saves and restores variables by name, their own values, without a session or a graph.
 
     What it writes is what `cloudckpt.train.Saver` writes, but no meta graph, since there is no graph. So
-    `tf.train.Checkpoint` over `tf.Variable`s and tf_keras's `load_weights` load it by the variables' names. As that
-    class by default it keeps the last 5 checkpoints that it saved, and names them in the directory's `checkpoint`
+    `tf.train.Checkpoint` over TensorFlow's variables and tf_keras's `load_weights` load it by the variables' names. As
+    that class by default it keeps the last 5 checkpoints that it saved, and names them in the directory's `checkpoint`
     state file.
 
     Args:
@@ -30,9 +30,11 @@ class Saver:
             checkpoint to them.
         storage_options: options of the store, as fsspec takes them.
         unsafe_overwrite: as `cloudckpt.train.Saver` takes it.
+        timeout: seconds for each save or restore, retries included; None for no limit.
 
     Raises:
         RuntimeError: not executing eagerly, because a graph is the default; or `var_list` is None.
+        InvalidArgumentError: a ValueError: `timeout` is not above 0.
     """
 
     def __init__(
@@ -41,9 +43,12 @@ class Saver:
         *,
         storage_options: Mapping[str, Any] | None = None,
         unsafe_overwrite: bool = False,
+        timeout: float | None = None,
     ) -> None:
         _require_eager_execution()
-        self._saver = GraphSaver(var_list, storage_options=storage_options, unsafe_overwrite=unsafe_overwrite)
+        self._saver = GraphSaver(
+            var_list, storage_options=storage_options, unsafe_overwrite=unsafe_overwrite, timeout=timeout
+        )
 
     def save(self, file_prefix: str | os.PathLike[str], global_step: Any = None) -> str:
         """Save the variables' own values.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cloudckpt.errors import InvalidArgumentError, TensorNotFoundError
 from cloudckpt.ops.requests import tensor_request
+from cloudckpt.saver.listed_names import listed
 from cloudckpt.saver.saveable_object import VariableSaveable
 from cloudckpt.variables.dtypes import DataType, data_type_of, python_name
 from cloudckpt.variables.tensor_slice import region_shape, resolve
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from cloudckpt.saver.saveable_object import SaveableObject, SaveSpec
 
 __all__ = ["Fitting"]
-
-MAX_NAMES_SHOWN = 20
-"""How many names an error shows; there may be millions."""
 
 
 class Fitting:
@@ -101,10 +99,8 @@ class Fitting:
         )
 
     def _missing(self, checkpoint: OpenCheckpoint, missing: Sequence[str], wanted: int) -> TensorNotFoundError:
-        shown = ", ".join(map(repr, missing[:MAX_NAMES_SHOWN]))
-        more = f" and {len(missing) - MAX_NAMES_SHOWN} others" if len(missing) > MAX_NAMES_SHOWN else ""
         return TensorNotFoundError(
-            f"{self._url!r} lacks {len(missing)} of the {wanted} tensors to restore: {shown}{more}; it has "
+            f"{self._url!r} lacks {len(missing)} of the {wanted} tensors to restore: {listed(missing)}; it has "
             f"{len(checkpoint.tensors)} tensors. Give Saver a var_list without them, or a dict with "
             "the names that they have there",
             path=self._url,

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cloudckpt.graph.names import operation_of
 from cloudckpt.graph.savers.save_plan import SavedShard, SavedTensor
 from cloudckpt.graph.savers.saver_operations import add_saver_operations
-from cloudckpt.graph.savers.variable_operations import VARIABLES, operation_of, variable_operation
+from cloudckpt.graph.savers.variable_operations import VARIABLES, variable_operation
 from cloudckpt.saver.builder import BulkSaverBuilder
 from cloudckpt.saver.devices import group_by_device
 from cloudckpt.variables.graphs.operation import Operation, Tensor

@@ -12,16 +12,14 @@ from typing import TYPE_CHECKING, Any
 from cloudckpt.graph.encoding.meta_graph_file import read_meta_graph
 from cloudckpt.graph.export import UNBOUND_INPUTS
 from cloudckpt.graph.importing import import_meta_graph_def
-from cloudckpt.saver.meta_graph import is_message
+from cloudckpt.saver.meta_graph import graph_argument, is_message
 from cloudckpt.saver.saver import Saver
 from cloudckpt.storage.open import open_location
-from cloudckpt.variables.graphs.default_graph import executing_eagerly, get_default_graph
 from cloudckpt.variables.graphs.keys import GraphKeys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from cloudckpt.graph.importing import ImportedMetaGraph
     from cloudckpt.variables.graphs.graph import Graph
 
 __all__ = ["import_meta_graph"]
@@ -67,18 +65,13 @@ def import_meta_graph(
         CheckpointNotFoundError: there is no such file.
         CheckpointDamagedError: it is no MetaGraphDef.
         InvalidArgumentError: the graph is not whole, or inputs are unbound; a ValueError.
-        TypeError: `meta_graph_or_file` is neither a path nor a MetaGraphDef.
+        TypeError: `meta_graph_or_file` is neither a path nor a MetaGraphDef, or `graph` no graph.
         StorageError: the store failed.
     """
-    if graph is None and executing_eagerly():
-        raise RuntimeError(
-            "executing eagerly there is no graph to import into: pass one, or call this within "
-            "`with graph.as_default():`"
-        )
-    graph = get_default_graph() if graph is None else graph
+    graph = graph_argument(graph, "import into")
     meta = _meta_graph(meta_graph_or_file, storage_options)
     with graph.as_default():
-        imported = import_meta_graph_def(
+        scope = import_meta_graph_def(
             graph,
             meta,
             clear_devices=clear_devices,
@@ -89,7 +82,7 @@ def import_meta_graph(
             return_elements=return_elements,
             make_saver=Saver.from_proto,
         )
-        return _saver(graph, meta, imported, storage_options)
+        return _saver(graph, meta, scope, storage_options)
 
 
 def _meta_graph(source: Any, storage_options: Mapping[str, Any] | None) -> Any:
@@ -101,13 +94,11 @@ def _meta_graph(source: Any, storage_options: Mapping[str, Any] | None) -> Any:
         return read_meta_graph(file)
 
 
-def _saver(
-    graph: Graph, meta: Any, imported: ImportedMetaGraph, storage_options: Mapping[str, Any] | None
-) -> Saver | None:
+def _saver(graph: Graph, meta: Any, scope: str, storage_options: Mapping[str, Any] | None) -> Saver | None:
     if meta.HasField("saver_def"):
-        return Saver(saver_def=meta.saver_def, name=imported.scope or None, storage_options=storage_options)
+        return Saver(saver_def=meta.saver_def, name=scope or None, storage_options=storage_options)
     keys = (GraphKeys.GLOBAL_VARIABLES, GraphKeys.SAVEABLE_OBJECTS)
-    if any(graph.get_collection(key, imported.scope or None) for key in keys):
+    if any(graph.get_collection(key, scope or None) for key in keys):
         return Saver(storage_options=storage_options)
     logger.info("The imported graph has no variables, so there is no saver to restore them")
     return None

@@ -104,7 +104,7 @@ class ImportedSaver:
 
     @property
     def write_version(self) -> int:
-        """The format that a save writes."""
+        """The format that a save writes, `SaverDef.V1` or `SaverDef.V2`."""
         return self._plan.version
 
     @cached_property

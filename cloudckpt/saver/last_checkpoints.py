@@ -14,16 +14,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from cloudckpt.errors import InvalidArgumentError
-from cloudckpt.saver.deletions import Deletions, Files
+from cloudckpt.saver.deletions import Deletions
 from cloudckpt.state.checkpoint_state import write_state
 from cloudckpt.state.mtimes import find_with_mtime
 from cloudckpt.state.places import Places
-from cloudckpt.state.remove import VERSION_2
-from cloudckpt.state.state_file import STATE_FILENAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from cloudckpt.saver.deletions import Files
     from cloudckpt.state.places import SaveDirectory
 
 __all__ = ["LastCheckpoints"]
@@ -167,23 +166,14 @@ class LastCheckpoints:
             save_relative_paths=save_relative_paths,
         )
 
-    def delete_dropped(
-        self,
-        directory: SaveDirectory,
-        *,
-        latest_filename: str | None = None,
-        format_version: int = VERSION_2,
-        meta_graph_suffix: str = "meta",
-    ) -> None:
+    def delete_dropped(self, directory: SaveDirectory, files: Files) -> None:
         """Delete what was dropped, and what could not be deleted at earlier saves.
 
         Nothing is raised for a checkpoint that can't be deleted now: it is logged, and tried again at the next call.
 
         Args:
             directory: of the checkpoint that was just saved, with its state written.
-            latest_filename: the state file that this saver has written there; "checkpoint" by default.
-            format_version: the format in which this saver writes: 2, or 1.
-            meta_graph_suffix: of the file beside each checkpoint with its meta graph, which goes along.
+            files: what this saver calls those that it writes, the state file among them.
 
         Cost: that of `Deletions.run`.
         """
@@ -193,7 +183,6 @@ class LastCheckpoints:
                 self._next_time += self._interval
             else:
                 self._deletions.add(dropped.name, dropped.version)
-        files = Files(latest_filename or STATE_FILENAME, format_version, meta_graph_suffix)
         self._deletions.run(self.names, directory, files)
 
 

@@ -7,20 +7,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cloudckpt.graph.encoding.debug_info import debug_info_name, graph_debug_info
+from cloudckpt.graph.encoding.debug_info import write_debug_info
 from cloudckpt.graph.encoding.meta_graph_file import write_meta_graph
-from cloudckpt.graph.encoding.proto_file import write_proto
 from cloudckpt.graph.export import UNBOUND_INPUTS, export_meta_graph_def
-from cloudckpt.graph.scopes import prepend_scope
+from cloudckpt.graph.names import in_scope, strip_scope
 from cloudckpt.storage.open import open_location
 from cloudckpt.variables.graphs.default_graph import executing_eagerly, get_default_graph
 from cloudckpt.variables.graphs.graph import Graph
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
-__all__ = ["export_meta_graph", "is_message"]
+    from cloudckpt.variables.graphs.operation import Operation
+
+__all__ = ["export_meta_graph", "graph_argument", "is_message"]
 
 
 def export_meta_graph(  # noqa: PLR0917 - TensorFlow's signature
@@ -68,13 +69,7 @@ def export_meta_graph(  # noqa: PLR0917 - TensorFlow's signature
         InvalidArgumentError: it comes to more than the 2 GiB of a protobuf message.
         StorageError: the store failed.
     """
-    if graph is None and executing_eagerly():
-        raise RuntimeError(
-            "executing eagerly there is no graph to export: pass one, or call this within `with graph.as_default():`"
-        )
-    graph = get_default_graph() if graph is None else graph
-    if not isinstance(graph, Graph):
-        raise TypeError(f"graph must be a Graph, got a {type(graph).__name__}")
+    graph = graph_argument(graph, "export")
     _check_message("meta_info_def", meta_info_def, "tensorflow.MetaGraphDef.MetaInfoDef")
     _check_message("graph_def", graph_def, "tensorflow.GraphDef")
     _check_message("saver_def", saver_def, "tensorflow.SaverDef")
@@ -95,10 +90,38 @@ def export_meta_graph(  # noqa: PLR0917 - TensorFlow's signature
     with open_location(filename, storage_options) as file:
         write_meta_graph(file, meta, as_text=as_text)
         if save_debug_info:
-            names = (prepend_scope(node.name, export_scope) for node in meta.graph_def.node)
-            info = graph_debug_info(map(graph.get_operation_by_name, names))
-            write_proto(type(file)(file.store, debug_info_name(file.key)), info, as_text=as_text)
+            write_debug_info(file, _exported(graph, meta, export_scope), as_text=as_text)
     return meta
+
+
+def _exported(graph: Graph, meta: Any, export_scope: str | None) -> Iterator[Operation]:
+    """The operations of the graph that a MetaGraphDef has nodes of."""
+    names = {node.name for node in meta.graph_def.node}
+    for operation in graph.get_operations():
+        if in_scope(operation.name, export_scope) and strip_scope(operation.name, export_scope) in names:
+            yield operation
+
+
+def graph_argument(graph: Any, purpose: str) -> Graph:
+    """The graph that a caller gives, or the default one.
+
+    Args:
+        graph: as it was given, or None.
+        purpose: what it is wanted for, for the message.
+
+    Raises:
+        RuntimeError: executing eagerly, with no graph given.
+        TypeError: it is no graph.
+    """
+    if graph is None and executing_eagerly():
+        raise RuntimeError(
+            f"executing eagerly there is no graph to {purpose}: pass one, or call this within "
+            "`with graph.as_default():`"
+        )
+    graph = get_default_graph() if graph is None else graph
+    if not isinstance(graph, Graph):
+        raise TypeError(f"graph must be a Graph, got a {type(graph).__name__}")
+    return graph
 
 
 def is_message(value: Any, full_name: str) -> bool:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cloudckpt.graph.encoding.debug_info import debug_info_name, graph_debug_info
+from cloudckpt.graph.encoding.debug_info import write_debug_info
 from cloudckpt.graph.encoding.meta_graph_file import write_meta_graph
-from cloudckpt.graph.encoding.proto_file import write_proto
 from cloudckpt.graph.export import export_meta_graph_def
-from cloudckpt.storage.location import Location
 
 if TYPE_CHECKING:
+    from cloudckpt.storage.location import Location
     from cloudckpt.variables.graphs.graph import Graph
 
 __all__ = ["MetaGraphFile"]
@@ -43,7 +42,7 @@ class MetaGraphFile:
         """
         write_meta_graph(file, self._encode(graph, saver_def, strip_default_attrs=strip_default_attrs))
         if save_debug_info:
-            _write_debug_info(file, graph)
+            write_debug_info(file, graph.get_operations())
 
     def _encode(self, graph: Graph, saver_def: Any | None, *, strip_default_attrs: bool) -> Any:
         values = [value for name in graph.get_all_collection_keys() for value in graph.get_collection(name)]
@@ -53,8 +52,3 @@ class MetaGraphFile:
             self._encoded = export_meta_graph_def(graph, saver_def=saver_def, strip_default_attrs=strip_default_attrs)
             self._seen, self._kept = seen, [graph, *values]
         return self._encoded
-
-
-def _write_debug_info(meta_graph: Location, graph: Graph) -> None:
-    beside = Location(meta_graph.store, debug_info_name(meta_graph.key))
-    write_proto(beside, graph_debug_info(graph.get_operations()), as_text=False)

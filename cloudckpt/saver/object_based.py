@@ -16,6 +16,7 @@ from google.protobuf.message import DecodeError
 from cloudckpt.collection import collection_paused
 from cloudckpt.descriptors import message_class
 from cloudckpt.errors import CheckpointDamagedError, InvalidArgumentError, TensorNotFoundError
+from cloudckpt.saver.listed_names import listed
 from cloudckpt.variables.dtypes import DataType
 
 if TYPE_CHECKING:
@@ -27,9 +28,6 @@ __all__ = ["OBJECT_GRAPH", "is_object_based", "keys_by_object"]
 
 OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 """The tensor that has the tree."""
-
-MAX_NAMES_SHOWN = 20
-"""How many names of a kind an error shows; there may be millions."""
 
 
 def is_object_based(checkpoint: OpenCheckpoint) -> bool:
@@ -86,7 +84,7 @@ def _only_key(checkpoint: OpenCheckpoint, name: str, keys: list[str]) -> str:
     url = checkpoint.prefix.url
     if len(keys) > 1:
         raise InvalidArgumentError(
-            f"{len(keys)} variables of {url!r} had the name {name!r}, under the keys {_listed(keys)}: pass a dict that "
+            f"{len(keys)} variables of {url!r} had the name {name!r}, under the keys {listed(keys)}: pass a dict that "
             "maps the key of the one that is meant to the variable to restore",
             path=url,
             tensor=name,
@@ -109,14 +107,9 @@ def _names_are_missing(
     url = checkpoint.prefix.url
     return TensorNotFoundError(
         f"{url!r} was written by object (tf.train.Checkpoint, or save_weights), and none of its variables had the "
-        f"names {_listed(missing)}. It has variables that were not asked for, {_listed(sorted(others)) or 'none'}; "
+        f"names {listed(missing)}. It has variables that were not asked for, {listed(sorted(others)) or 'none'}; "
         f"{matched} of the names did match. Names may have changed since, as by a suffix '_1': pass a dict that maps "
         "the old names to the variables, or leave out the variables that are new",
         path=url,
         tensor=missing[0],
     )
-
-
-def _listed(names: list[str]) -> str:
-    shown = ", ".join(map(repr, names[:MAX_NAMES_SHOWN]))
-    return f"{shown} and {len(names) - MAX_NAMES_SHOWN} others" if len(names) > MAX_NAMES_SHOWN else shown

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cloudckpt.errors import InvalidArgumentError
+from cloudckpt.storage.urls import redacted
 from cloudckpt.variables.graphs.operation import Operation, Tensor
 from cloudckpt.variables.holder import as_holder
 from cloudckpt.variables.sessions.session import Session
@@ -63,7 +64,8 @@ def check_collision(path: str, state_name: str, *, several: bool) -> None:
     """
     if os.path.basename(path) == state_name and not several:
         raise InvalidArgumentError(
-            f"latest_filename {state_name!r} is also the last part of save_path {path!r}: give one of them another name"
+            f"latest_filename {state_name!r} is also the last part of save_path {redacted(path)!r}: give one of them "
+            "another name"
         )
 
 

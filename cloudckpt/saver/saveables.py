@@ -33,7 +33,7 @@ def saveables_of(var_list: Any) -> list[SaveableObject]:
 
     Args:
         var_list: a list, tuple or set, nested or not, or a dict; of variables of any framework (`as_holder`),
-            partitioned ones and `SaveableObject`s.
+            partitioned ones and saveable objects.
 
     Raises:
         TypeError: it is neither, a key is no string, or there is something that can't be saved, or has no name.

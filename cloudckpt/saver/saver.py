@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 from cloudckpt.bundle.naming import meta_graph_filename
 from cloudckpt.checkpoint.prefix import open_prefix
 from cloudckpt.errors import InvalidArgumentError
+from cloudckpt.graph.savers.saver_names import moved_out_of
 from cloudckpt.saver.builder import BulkSaverBuilder
-from cloudckpt.saver.graph_nodes import add_nodes
+from cloudckpt.saver.built import Building
+from cloudckpt.saver.deletions import Files
 from cloudckpt.saver.last_checkpoints import LastCheckpoints
 from cloudckpt.saver.memory import groups_with_values
 from cloudckpt.saver.meta_graph import export_meta_graph
@@ -26,13 +28,13 @@ from cloudckpt.saver.save_path import (
     step_argument,
     with_step,
 )
-from cloudckpt.saver.saveables import saveables_of
-from cloudckpt.saver.saver_def import SaverDef, check_complete, moved_into, moved_out_of, saver_def_argument
-from cloudckpt.saver.selection import NodeSelection, Selection, all_saveable_objects
+from cloudckpt.saver.saver_def import SaverDef, saver_def_argument
 from cloudckpt.saver.session_argument import memory_argument
 from cloudckpt.saver.write import Writer
 from cloudckpt.state.places import SaveDirectory
+from cloudckpt.storage.deadline import time_limit
 from cloudckpt.storage.location import Location
+from cloudckpt.storage.urls import redacted
 from cloudckpt.variables.graphs.default_graph import default_graph
 from cloudckpt.variables.sessions.session import Session
 
@@ -41,6 +43,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from cloudckpt.saver.builder import BaseSaverBuilder
+    from cloudckpt.saver.built import Built
+    from cloudckpt.saver.memory import Memory
+    from cloudckpt.saver.selection import Selection
     from cloudckpt.saver.write import Written
     from cloudckpt.variables.graphs.graph import Graph
 
@@ -61,7 +66,7 @@ class Saver:
     executing eagerly, it looks at `var_list` anew at each save and restore, and writes no meta graph.
 
     Args:
-        var_list: what to save: a list of variables (which go by their own names) and `SaveableObject`s, or a dict from
+        var_list: what to save: a list of variables (which go by their own names) and saveable objects, or a dict from
             names to variables. Variables of any framework (`as_holder`), partitioned ones, lists of parts. None in a
             graph for all its variables and saveable objects when it is built.
         reshape: let a restore give a tensor the shape of its variable, if it has as many elements.
@@ -83,11 +88,14 @@ class Saver:
         storage_options: options of the store, as fsspec takes them.
         unsafe_overwrite: replace a checkpoint also on a store that can't tell two writers apart, and the files of a
             sharded V1 checkpoint, which are never replaced all at once.
+        timeout: seconds for each save or restore, retries included; None for no limit. When it is over they raise
+            `StorageTimeoutError`. Cleaning up after it may take some more.
 
     Raises:
         TypeError: `var_list` is invalid.
         InvalidArgumentError: a ValueError: names or variables are not unique, there are none, `var_list` is given with
-            `defer_build`, `saver_def` is no SaverDef or lacks names, `write_version` is unknown.
+            `defer_build`, `saver_def` is no SaverDef or lacks names, `write_version` is unknown,
+            `max_to_keep` is negative, or `timeout` not above 0.
         RuntimeError: no `var_list` is given outside a graph, or the graph is finalized.
     """
 
@@ -111,31 +119,38 @@ class Saver:
         *,
         storage_options: Mapping[str, Any] | None = None,
         unsafe_overwrite: bool = False,
+        timeout: float | None = None,
     ) -> None:
         self._graph = default_graph()
         _check_var_list(self._graph, var_list, defer_build=defer_build)
+        if timeout is not None and not timeout > 0:
+            raise InvalidArgumentError(f"timeout must be None or more than 0 seconds, got {timeout}")
         self.saver_def: Any = None if saver_def is None else saver_def_argument(saver_def)
-        self._var_list = var_list
-        self._reshape = reshape
-        self._sharded = sharded
-        self._max_to_keep = max_to_keep
-        self._keep_checkpoint_every_n_hours = keep_checkpoint_every_n_hours
-        self._name = name
+        self._builder = BulkSaverBuilder(write_version) if builder is None else builder
+        self._building = Building(
+            var_list,
+            self._builder,
+            sharded=sharded,
+            allow_empty=allow_empty,
+            reshape=reshape,
+            name=name,
+            filename=filename,
+            max_to_keep=max_to_keep,
+            keep_checkpoint_every_n_hours=keep_checkpoint_every_n_hours,
+        )
         self._restore_sequentially = restore_sequentially
-        self._allow_empty = allow_empty
         self._pad_step_number = pad_step_number
         self._save_relative_paths = save_relative_paths
-        self._filename = filename
         self._options = storage_options
         self._unsafe_overwrite = unsafe_overwrite
-        self._builder = BulkSaverBuilder(write_version) if builder is None else builder
-        self._write_version = self._builder.write_version
+        self._timeout = timeout
         self._lock = threading.RLock()
-        self._selection: Selection | None = None
-        self._nodes: NodeSelection | None = None
-        self._is_built = False
+        self._built: Built | None = None
         self._meta_graph = MetaGraphFile()
-        self._last = self._new_list()
+        limits = self._building if self.saver_def is None else self.saver_def
+        self._last = LastCheckpoints(
+            limits.max_to_keep, limits.keep_checkpoint_every_n_hours, storage_options=storage_options
+        )
         if self._graph is not None and not defer_build:
             self.build()
 
@@ -150,64 +165,19 @@ class Saver:
             graph = self._graph or default_graph()
             if graph is None:
                 raise RuntimeError("build() is for savers of a graph: use save and restore, which need none")
-            if self._is_built:
+            if self._built is not None:
                 return
-            self._graph = graph
-            if self.saver_def is None:
-                self._add_nodes(graph)
-            else:
-                self._take_nodes()
-            self._is_built = True
+            self._graph, self._built = graph, self._building.build(graph, self.saver_def)
+            self.saver_def = self._built.saver_def
             self._last.restart_hours()
-
-    def _add_nodes(self, graph: Graph) -> None:
-        selection = self._select(all_saveable_objects(graph) if self._var_list is None else self._var_list)
-        self._selection = selection
-        if not selection.restored:
-            return
-        with graph.as_default():
-            self.saver_def = add_nodes(
-                graph,
-                selection.restored,
-                self._builder,
-                name=self._name,
-                filename=self._filename,
-                sharded=self._sharded,
-                reshape=self._reshape,
-                max_to_keep=self._max_to_keep,
-                keep_checkpoint_every_n_hours=self._keep_checkpoint_every_n_hours,
-            )
-        self._nodes = NodeSelection(self.saver_def)
-
-    def _take_nodes(self) -> None:
-        """Save and restore what the nodes of an earlier saver do, or the list of variables in their place."""
-        if self._name:
-            self.saver_def = moved_into(self.saver_def, self._name)
-        check_complete(self.saver_def)
-        self._nodes = NodeSelection(self.saver_def)
-        self._write_version = SaverDef.V2 if self.saver_def.version == SaverDef.V2 else SaverDef.V1
-        if self._var_list is not None:
-            self._selection = self._select(self._var_list)
-
-    def _select(self, var_list: Any) -> Selection:
-        saveables = saveables_of(var_list)
-        if not saveables and not self._allow_empty:
-            raise InvalidArgumentError(
-                "there are no variables to save: make them before the saver, name them in var_list, or pass "
-                "allow_empty=True for a saver that does nothing"
-            )
-        return Selection.of(saveables, sharded=self._sharded, write_version=self._write_version)
 
     def _selected(self, sess: Any) -> Selection:
         """What is saved or restored of a session."""
         if self._graph is None:
-            return self._select(self._var_list)
-        if not self._is_built:
+            return self._building.select()
+        if self._built is None:
             raise RuntimeError("call build() before the saver is used: it was made with defer_build=True")
-        graph = sess.graph if isinstance(sess, Session) else self._graph
-        if self._nodes is None or (self._selection is not None and graph is self._graph):
-            return self._selection or Selection.of([], sharded=False, write_version=self._write_version)
-        return self._nodes.within(graph)
+        return self._built.within(_graph_of(sess, self._graph))
 
     def save(  # noqa: PLR0917 - TensorFlow's arguments
         self,
@@ -250,14 +220,17 @@ class Saver:
             CommitConflictError: another writer saved there meanwhile; or wrote the state file again and again, and
                 then `committed` names the checkpoint, which stays.
             CommitTimeoutError, CommitUnknownError, UnsupportedOperationError: as for `cloudckpt.save`.
-            StorageError: the store failed; unless it was at the meta graph, the state or later, nothing has changed.
+            StorageError: the store failed, or the time was over (`StorageTimeoutError`). Unless it was at the meta
+                graph or the state, nothing has changed; else the checkpoint is there, is in `last_checkpoints`, and
+                is named by the next save.
 
         Cost: that of `cloudckpt.save`, with the data in one file, or in one for each device (large ones in several on
-        stores that take a file's bytes only in order, as GCS does); a PUT of the meta graph,
-        which is encoded only when the graph has changed; a GET and a PUT of the state; a GET and two requests more for
-        what is deleted. Variables' own arrays in C order are not copied.
+        stores that take a file's bytes only in order, as GCS does); a PUT of the meta graph, which is encoded only
+        when the graph has changed; a GET and a PUT of the state; where something is deleted, a LIST of the directory, a
+        GET for each other state file there that has changed, and three requests for each checkpoint that goes.
+        Variables' own arrays in C order are not copied.
         """
-        with self._lock:
+        with self._lock, time_limit(self._timeout):
             selection = self._selected(sess)
             state_name = latest_filename_argument(latest_filename)
             memory = memory_argument(sess)
@@ -265,15 +238,15 @@ class Saver:
             if global_step is None:
                 check_collision(path, state_name, several=selection.sharded and selection.write_version == SaverDef.V1)
             with open_prefix(path, self._options) as prefix:
-                written = None
-                if selection.restored or any(selection.groups):
-                    groups = groups_with_values(selection.groups, memory)
-                    writer = Writer(self._builder, selection.sharded, selection.write_version, self._unsafe_overwrite)
-                    written = writer.write(prefix, path, groups)
+                written = self._write(prefix, path, selection, memory)
+                if written is not None:
+                    # Before anything else can fail, so that retention knows of it.
+                    note = self._last.record if write_state else self._last.saved_again
+                    note(written.path, written.version)
                 if write_meta_graph and self._graph is not None:
                     self._meta_graph.write(
                         Location(prefix.store, meta_graph_filename(prefix.key, meta_graph_suffix)),
-                        sess.graph if isinstance(sess, Session) else self._graph,
+                        _graph_of(sess, self._graph),
                         self.saver_def,
                         strip_default_attrs=strip_default_attrs,
                         save_debug_info=save_debug_info,
@@ -281,36 +254,30 @@ class Saver:
                 if written is None:
                     return None
                 if write_state:
-                    directory = SaveDirectory.of(path, prefix)
-                    self._keep(directory, written, state_name, selection.write_version, meta_graph_suffix)
-                else:
-                    self._last.saved_again(written.path, written.version)
+                    files = Files(state_name, selection.write_version, meta_graph_suffix)
+                    self._keep(SaveDirectory.of(path, prefix), written.path, files)
             if self._graph is None:
                 self.saver_def = self._eager_saver_def(written.path)
             return written.path
+
+    def _write(self, prefix: Location, path: str, selection: Selection, memory: Memory) -> Written | None:
+        """Commit a checkpoint; None if the saver is empty."""
+        if selection.is_empty:
+            return None
+        writer = Writer(self._builder, selection.sharded, selection.write_version, self._unsafe_overwrite)
+        return writer.write(prefix, path, groups_with_values(selection.groups, memory))
 
     def _checkpoint_path(self, sess: Any, save_path: str, global_step: Any) -> str:
         if global_step is None:
             return save_path
         return with_step(save_path, step_argument(global_step, sess), pad=self._pad_step_number)
 
-    def _keep(
-        self, directory: SaveDirectory, written: Written, state_name: str, format_version: int, meta_graph_suffix: str
-    ) -> None:
-        """Take a committed checkpoint into the list, and delete what drops out of it."""
-        self._last.record(written.path, written.version)
+    def _keep(self, directory: SaveDirectory, path: str, files: Files) -> None:
+        """Name a checkpoint that is in the list in the state file, and delete what has dropped out of the list."""
         self._last.write_state(
-            directory,
-            written.path,
-            latest_filename=state_name,
-            save_relative_paths=self._save_relative_paths,
+            directory, path, latest_filename=files.state, save_relative_paths=self._save_relative_paths
         )
-        self._last.delete_dropped(
-            directory,
-            latest_filename=state_name,
-            format_version=format_version,
-            meta_graph_suffix=meta_graph_suffix,
-        )
+        self._last.delete_dropped(directory, files)
 
     def restore(self, sess: Any, save_path: str | bytes | os.PathLike[str] | None) -> None:
         """Give the variables the values that a checkpoint has for them, in whatever format and slices it was written.
@@ -332,11 +299,11 @@ class Saver:
             RuntimeError: the saver is not built.
             TensorNotFoundError: the checkpoint lacks tensors; the message names them.
             CheckpointDamagedError: the checkpoint is not whole, or its bytes don't match their checksums.
-            StorageError: the store failed.
+            StorageError: the store failed, or the time was over.
 
         Cost: a GET of the index, a LIST, a look at the index again, and ranged GETs, several in flight, straight into
         the new arrays, which our own variables take over. Memory: that of the tensors beside the variables' own, with
-        `restore_sequentially` that of the largest.
+        `restore_sequentially` that of the largest; of a V1 file up to four times as much for the largest.
         """
         selection = self._selected(sess)
         if not selection.restored:
@@ -344,11 +311,16 @@ class Saver:
         if save_path is None:
             raise InvalidArgumentError("save_path is None: there is nothing to restore; start anew, or pass a path")
         path, memory = path_argument(save_path), memory_argument(sess)
-        logger.info("restoring parameters from %s", path)
+        logger.info("restoring parameters from %s", redacted(path))
         restorer = Restorer(
-            self._builder, selection.restored, memory, reshape=self._reshape, sequentially=self._restore_sequentially
+            self._builder,
+            selection.restored,
+            memory,
+            reshape=self._building.reshape,
+            sequentially=self._restore_sequentially,
         )
-        restorer.restore(path, self._options)
+        with time_limit(self._timeout):
+            restorer.restore(path, self._options)
 
     def export_meta_graph(  # noqa: PLR0917 - TensorFlow's arguments
         self,
@@ -449,22 +421,21 @@ class Saver:
         with self._lock:
             self._last.recover(checkpoint_paths)
 
-    def _new_list(self) -> LastCheckpoints:
-        keep, hours = self._max_to_keep, self._keep_checkpoint_every_n_hours
-        if self.saver_def is not None:
-            keep, hours = self.saver_def.max_to_keep, self.saver_def.keep_checkpoint_every_n_hours
-        return LastCheckpoints(keep, hours, storage_options=self._options)
-
     def _eager_saver_def(self, path: str) -> Any:
         """What TensorFlow leaves after a save that had no graph: the path in place of nodes."""
         return SaverDef(
             filename_tensor_name=path,
             save_tensor_name=path,
-            max_to_keep=self._max_to_keep or 0,
-            sharded=self._sharded,
-            keep_checkpoint_every_n_hours=self._keep_checkpoint_every_n_hours,
-            version=self._write_version,
+            max_to_keep=self._building.max_to_keep or 0,
+            sharded=self._building.sharded,
+            keep_checkpoint_every_n_hours=self._building.keep_checkpoint_every_n_hours,
+            version=self._builder.write_version,
         )
+
+
+def _graph_of(sess: Any, otherwise: Graph) -> Graph:
+    """That of a session, or else the saver's."""
+    return sess.graph if isinstance(sess, Session) else otherwise
 
 
 def _check_var_list(graph: Graph | None, var_list: Any, *, defer_build: bool) -> None:

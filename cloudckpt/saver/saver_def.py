@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cloudckpt.descriptors import message_class
 from cloudckpt.errors import InvalidArgumentError
-from cloudckpt.graph.scopes import in_scope, prepend_scope, strip_scope
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-__all__ = ["SaverDef", "check_complete", "moved_into", "moved_out_of", "saver_def_argument"]
+__all__ = ["SaverDef", "check_complete", "saver_def_argument"]
 
 SaverDef = message_class("tensorflow.SaverDef")
 SaverDef.__doc__ = "How a saver saves, and the nodes that do it; `V1` and `V2` are the formats that it writes."
-
-_NAMES = ("filename_tensor_name", "save_tensor_name", "restore_op_name")
 
 
 def saver_def_argument(value: Any) -> Any:
@@ -43,22 +37,3 @@ def check_complete(saver_def: Any) -> None:
                 f"saver_def must say its {field}: pass what as_saver_def() of the graph's saver returned, got "
                 f"{saver_def!r}"
             )
-
-
-def moved_into(saver_def: Any, scope: str) -> Any:
-    """A copy whose names are within a name scope, as those of an imported graph are."""
-    return _renamed(saver_def, lambda name: prepend_scope(name, scope))
-
-
-def moved_out_of(saver_def: Any, scope: str) -> Any | None:
-    """A copy whose names have lost a name scope; None if one of them is not in it."""
-    if not all(in_scope(getattr(saver_def, field), scope) for field in _NAMES):
-        return None
-    return _renamed(saver_def, lambda name: strip_scope(name, scope))
-
-
-def _renamed(saver_def: Any, rename: Callable[[str], str]) -> Any:
-    renamed = saver_def_argument(saver_def)
-    for field in _NAMES:
-        setattr(renamed, field, rename(getattr(renamed, field)))
-    return renamed

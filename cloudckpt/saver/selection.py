@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from cloudckpt.saver.devices import group_by_device
 from cloudckpt.saver.imported import ImportedSaver
-from cloudckpt.saver.saver_def import SaverDef
 from cloudckpt.variables.graphs.keys import GraphKeys
 
 if TYPE_CHECKING:
@@ -29,6 +28,11 @@ class Selection:
     sharded: bool
     """whether a V1 file's name says which of several it is"""
     write_version: int
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to save."""
+        return not self.restored and not any(self.groups)
 
     @classmethod
     def of(cls, saveables: Sequence[SaveableObject], *, sharded: bool, write_version: int) -> Selection:
@@ -57,8 +61,7 @@ class NodeSelection:
         if self._found is not None and self._found[0] is graph and self._found[1] == graph.version:
             return self._found[2]
         version, found = graph.version, ImportedSaver(graph, self._saver_def)
-        write_version = SaverDef.V1 if found.write_version == SaverDef.V1 else SaverDef.V2
-        selection = Selection(found.shards, found.restored, found.sharded, write_version)
+        selection = Selection(found.shards, found.restored, found.sharded, found.write_version)
         self._found = graph, version, selection
         return selection
 

@@ -181,7 +181,8 @@ def _require_whole(prefix: Location) -> None:
 def _names(path: str) -> list[str]:
     """Where in the directory a path of its state file may lead: as it stands if it stays inside, else by its end."""
     stays = not is_absolute(path) and ".." not in path.split("/")
-    return list(dict.fromkeys([path, last_component(path)] if stays else [last_component(path)]))
+    # A backslash divides folders where Windows wrote the state, and is a character of a name elsewhere.
+    return list(dict.fromkeys([path if stays else os.path.basename(path), last_component(path)]))
 
 
 def _warn(message: str) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import uuid
+import weakref
 from typing import Any
 
 import numpy as np
@@ -178,3 +180,18 @@ def test_the_requests_of_a_read(place: Location) -> None:
         store = FaultyStore(place.store, 0)
         read_consistently(Location(store, place.key), lambda checkpoint: checkpoint.read_named(["a"]), files)
         assert store.operations == ["get ckpt.index", *looked, "read ckpt.data-00000-of-00001", "stat ckpt.index"]
+
+
+@pytest.mark.parametrize("tensors", [{"a": np.ones(5000), "b": np.ones(3)}, {"s": np.array([b"x"] * 3, object)}])
+def test_what_was_read_is_freed_with_its_last_reference(tensors: dict[str, Any]) -> None:
+    """Not only when Python next looks for cycles: one tensor after the other is read in the memory of one."""
+    prefix = open_location("memory://freed/ckpt")
+    save_tensors(prefix, tensors)
+    checkpoint = open_checkpoint(prefix)
+    gc.collect()
+    gc.disable()
+    try:
+        references = [*map(weakref.ref, checkpoint.read_named(tensors).values())]
+    finally:
+        gc.enable()
+    assert all(reference() is None for reference in references)

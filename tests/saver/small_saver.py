@@ -10,6 +10,7 @@ from cloudckpt.checkpoint.commit import save_tensors
 from cloudckpt.checkpoint.prefix import open_prefix
 from cloudckpt.checkpoint.v1_save import save_v1
 from cloudckpt.checksums import crc32c
+from cloudckpt.saver.deletions import Files
 from cloudckpt.saver.last_checkpoints import LastCheckpoints
 from cloudckpt.state.places import SaveDirectory
 from cloudckpt.storage.location import Location
@@ -63,9 +64,7 @@ class SmallSaver:
             self.last.write_state(
                 directory, name, latest_filename=self._latest_filename, save_relative_paths=self._relative
             )
-            self.last.delete_dropped(
-                directory, latest_filename=self._latest_filename, format_version=self._format_version
-            )
+            self.last.delete_dropped(directory, Files(self._latest_filename, self._format_version))
         return name
 
     def _write(self, prefix: Location, path: str, tensors: dict[str, Any]) -> tuple[str, str | None]:

@@ -11,7 +11,7 @@ from fsspec.implementations.local import LocalFileSystem
 import cloudckpt as ckpt
 from cloudckpt import train
 from cloudckpt.eager import Saver
-from cloudckpt.errors import TensorNotFoundError, UnsupportedOperationError
+from cloudckpt.errors import StorageTimeoutError, TensorNotFoundError, UnsupportedOperationError
 from cloudckpt.storage.filesystem.store import FilesystemStore
 from cloudckpt.storage.location import Location
 
@@ -181,6 +181,14 @@ def test_storage_options(bucket_url: str, object_server: Any) -> None:
     Saver(restored, storage_options=object_server.storage_options).restore(path)
     assert [float(variable) for variable in restored] == [1.0, 2.0]
     assert ckpt.latest_checkpoint(bucket_url, storage_options=object_server.storage_options) == path
+
+
+def test_timeout(prefix: str) -> None:
+    with pytest.raises(ValueError, match="timeout must be None or more than 0 seconds"):
+        Saver(variables(1.0, 2.0), timeout=0)
+    with pytest.raises(StorageTimeoutError):
+        Saver(variables(1.0, 2.0), timeout=1e-9).save(prefix)
+    assert Saver(variables(1.0, 2.0), timeout=60).save(prefix) == prefix
 
 
 @pytest.mark.filterwarnings("ignore::cloudckpt.errors.SingleWriterWarning")

@@ -13,6 +13,7 @@ from cloudckpt.train import Saver, SaverDef, export_meta_graph, import_meta_grap
 from cloudckpt.variables.graphs.graph import Graph
 from cloudckpt.variables.sessions.session import Session
 from cloudckpt.variables.variable import Variable
+from tests.saver.graphs import stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,6 +64,18 @@ def test_save_debug_info_of_a_scope(tmp_path: Path) -> None:
         export_meta_graph(tmp_path / "model.meta", export_scope="s", save_debug_info=True)
     info = message_class("tensorflow.GraphDebugInfo").FromString((tmp_path / "model.debug").read_bytes())
     assert "s/w@" in info.name_to_trace_id
+
+
+def test_debug_info_of_nodes_that_are_in_a_scope_by_their_first_letters_or_in_another_graph(tmp_path: Path) -> None:
+    with Graph().as_default() as graph:
+        Variable(1.0, name="s2")
+        export_meta_graph(tmp_path / "scope.meta", export_scope="s", save_debug_info=True)
+        own = message_class("tensorflow.GraphDef")()
+        own.node.add(name="elsewhere", op="NoOp")
+        export_meta_graph(tmp_path / "own.meta", graph_def=own, graph=graph, save_debug_info=True)
+    info = message_class("tensorflow.GraphDebugInfo")
+    assert "s2@" in info.FromString((tmp_path / "scope.debug").read_bytes()).name_to_trace_id
+    assert not info.FromString((tmp_path / "own.debug").read_bytes()).name_to_trace_id
 
 
 def test_saver_def_and_meta_info_def(graph: Graph) -> None:
@@ -136,6 +149,24 @@ def test_a_saver_of_the_saver_def_restores_and_saves(graph: Graph, tmp_path: Pat
         assert again.save(session, str(tmp_path / "again")) == str(tmp_path / "again")
 
 
+def test_all_is_saved_that_several_nodes_save_though_the_saver_def_does_not_say_sharded(tmp_path: Path) -> None:
+    """TensorFlow 2.0 to 2.2 have the object graph in a shard of its own, and a SaverDef that says nothing of it."""
+    with Graph().as_default() as graph:
+        for number in range(2):
+            with graph.device(f"/cpu:{number}"):
+                Variable(np.float32(number), name=f"w{number}")
+        meta = Saver(sharded=True).export_meta_graph()
+    meta.saver_def.sharded = False
+
+    with Graph().as_default(), Session() as session:
+        saver = import_meta_graph(meta)
+        assert saver is not None
+        for number in range(2):
+            session.run(f"w{number}/Assign")
+        path = saver.save(session, str(tmp_path / "model"))
+    assert stored(str(path)) == {"w0": 0.0, "w1": 1.0}
+
+
 def test_import_scope(graph: Graph, tmp_path: Path) -> None:
     saver = graph.get_collection("savers")[0]
     path = saver.save(None, str(tmp_path / "model"))
@@ -198,6 +229,11 @@ def test_a_message_of_another_class_is_taken_and_left_alone(graph: Graph) -> Non
 def test_what_is_no_path_and_no_meta_graph_is_refused(graph: Graph, source: Any) -> None:
     with pytest.raises(TypeError, match="MetaGraphDef"):
         import_meta_graph(source)
+
+
+def test_a_graph_that_is_none_is_refused() -> None:
+    with pytest.raises(TypeError, match="graph must be a Graph, got a int"):
+        import_meta_graph(MetaGraphDef(), graph=3)  # type: ignore[arg-type]
 
 
 def test_a_file_that_is_not_there(graph: Graph, tmp_path: Path) -> None:

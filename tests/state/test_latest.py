@@ -11,8 +11,10 @@ import pytest
 import cloudckpt as ckpt
 from cloudckpt.checkpoint.v1_save import save_v1
 from cloudckpt.errors import CheckpointDamagedError, PermissionDeniedError, RecoveryWarning
+from cloudckpt.saver.saver import Saver
 from cloudckpt.storage.local.store import LocalStore
 from cloudckpt.storage.open import open_location
+from cloudckpt.variables.variable import Variable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,6 +35,12 @@ def write_state(run: Path, path: str, name: str = "checkpoint", older: Iterable[
     escaped = path.replace("\\", "\\\\")
     lines = [f'model_checkpoint_path: "{escaped}"', *(f'all_model_checkpoint_paths: "{each}"' for each in older)]
     (run / name).write_text("\n".join([*lines, ""]))
+
+
+def test_a_name_with_a_backslash_is_found_where_it_was_saved(tmp_path: Path) -> None:
+    path = f"{tmp_path}/one\\two"
+    Saver([Variable(np.ones(2, np.float32), name="w")]).save(None, path)
+    assert ckpt.latest_checkpoint(tmp_path) == path
 
 
 def passed_over(path: str, why: str = "it is not there") -> AbstractContextManager[object]:
