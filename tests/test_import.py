@@ -81,7 +81,13 @@ def test_every_public_name_is_in_the_reference(name: str) -> None:
 PUBLIC = {name: getattr(cloudckpt, name) for name in cloudckpt.__all__ if name not in DOORS}
 BEHIND_DOORS = {
     f"{module.__name__}.{name}": getattr(module, name)
-    for module in (cloudckpt.compat.v1, cloudckpt.eager, cloudckpt.raw_ops, cloudckpt.train)
+    for module in (
+        cloudckpt.compat.v1,
+        cloudckpt.compat.initializers,
+        cloudckpt.eager,
+        cloudckpt.raw_ops,
+        cloudckpt.train,
+    )
     for name in module.__all__
 }
 PUBLIC |= {name: value for name, value in BEHIND_DOORS.items() if inspect.isclass(value) or inspect.isfunction(value)}

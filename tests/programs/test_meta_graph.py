@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from cloudckpt.descriptors import message_class
 from cloudckpt.errors import CheckpointDamagedError, CloudckptError, InvalidArgumentError
 from tests.programs.comparison import Departure, over_both
 from tests.programs.graphs import session_with
@@ -13,6 +14,8 @@ from tests.programs.observations import Raised, files, outcome, stored, values
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+MetaGraphDef = message_class("tensorflow.MetaGraphDef")
 
 
 def build(tf: Any) -> Any:
@@ -48,8 +51,11 @@ def describe(tf: Any) -> dict[str, Any]:
 
 
 def nodes(meta: Any) -> dict[str, list[Any]]:
-    """The nodes of a meta graph: what they are, where, and what they take."""
-    return {node.name: [node.op, node.device, list(node.input)] for node in meta.graph_def.node}
+    """The nodes of a meta graph: what they are, where, what they take, and which attributes they say."""
+    return {
+        node.name: [node.op, node.device, list(node.input), sorted(name for name in node.attr if name[0] != "_")]
+        for node in meta.graph_def.node
+    }
 
 
 SAVES: dict[str, dict[str, Any]] = {
@@ -66,7 +72,8 @@ SAVES: dict[str, dict[str, Any]] = {
 @over_both()
 def test_files_that_a_save_writes(tf: Any, directory: Path, clock: Any, options: str) -> Any:
     returned = save(tf, directory, **SAVES[options])
-    return {"returned": returned, "files": files(directory)}
+    metas = [MetaGraphDef.FromString(file.read_bytes()) for file in directory.glob("*.meta")]
+    return {"returned": returned, "files": files(directory), "nodes": [nodes(meta) for meta in metas]}
 
 
 @over_both()

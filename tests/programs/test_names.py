@@ -126,5 +126,6 @@ def test_collisions_of_the_state_file_with_the_checkpoint(tf: Any, directory: Pa
 def test_the_file_that_the_graph_names(tf: Any, directory: Path, clock: Any) -> Any:
     with session_with(tf, w=1.0) as (session, _):
         saver = tf.train.Saver(filename="elsewhere")
+        named = session.run("save/filename/input:0")
         returned = saver.save(session, str(directory / "model"))
-    return {"returned": returned, "files": files(directory)}
+    return {"named": named, "returned": returned, "files": files(directory)}

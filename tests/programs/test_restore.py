@@ -9,7 +9,7 @@ import pytest
 from cloudckpt.errors import CheckpointDamagedError
 from tests.programs.comparison import Departure, over_both
 from tests.programs.graphs import restored, save_once, session_with
-from tests.programs.observations import outcome, values
+from tests.programs.observations import files, outcome, values
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,7 +73,7 @@ def test_either_format_whatever_the_saver_writes(tf: Any, later: Any, directory:
         for own in ("V1", "V2"):
             saver = {"write_version": getattr(later.train.SaverDef, own)}
             observed[f"{version} by {own}"] = restored(later, directory / version, saver=saver, w=[0.0, 0.0], b=0)
-    return observed
+    return observed | {"files": files(directory)}
 
 
 @pytest.mark.parametrize("damage", ["empty index", "half an index", "half the data", "a flipped bit"])

@@ -167,9 +167,9 @@ def test_recovered_times_are_those_of_the_files(tf: Any, directory: Path, clock:
     clock.pass_hours(100)
     with session_with(tf, w=1.0) as (session, _):
         saver = tf.train.Saver(max_to_keep=3, keep_checkpoint_every_n_hours=0.001)
+        clock.pass_hours(1)
         saver.recover_last_checkpoints([str(directory / f"model-{step}") for step in (0, 7, 1, 2)])
         recovered = saver.last_checkpoints
-        clock.pass_hours(1)
         for step in range(3, 8):
             saver.save(session, str(directory / "model"), global_step=step)
     return {"recovered": recovered, "kept": kept(directory)}

@@ -138,6 +138,7 @@ def test_a_saver_that_is_built_later(tf: Any, directory: Path, clock: Any) -> An
         late.build()
         prefixes = [saver.save(session, str(directory / name)) for name, saver in (("early", early), ("late", late))]
         return {
+            "built": [op.name for op in tf.get_default_graph().get_operations() if op.type == "SaveV2"],
             "with a list": outcome(lambda: tf.train.Saver([w], defer_build=True)),
             "with nothing": outcome(lambda: tf.train.Saver([], defer_build=True).build()),
             "too soon": too_soon,

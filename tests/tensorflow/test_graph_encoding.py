@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from cloudckpt.descriptors import message_class
-from cloudckpt.graph.encoding.debug_info import debug_info_name, graph_debug_info
+from cloudckpt.graph.encoding.debug_info import graph_debug_info
 from cloudckpt.graph.encoding.default_attrs import strip_default_attrs
 from cloudckpt.graph.encoding.graph_def import PRODUCER, encode_graph
 from cloudckpt.graph.encoding.meta_graph_file import read_meta_graph, write_meta_graph
@@ -285,7 +285,7 @@ def test_we_read_tensorflows_debug_info_from_where_we_would_write_it(tf: Any, tm
     with tf.Graph().as_default():
         tf.constant(1.0, name="c")
         tf.compat.v1.train.export_meta_graph(path, as_text=as_text, save_debug_info=True)
-    with open_location(debug_info_name(path)) as location:
+    with open_location(str(tmp_path / "my.model.debug")) as location:
         info = read_proto(location, "tensorflow.GraphDebugInfo")
     frames = [info.frames_by_id[number] for number in info.traces_by_id[info.name_to_trace_id["c@"]].frame_id]
     assert __file__ in [info.files[frame.file_index] for frame in frames]
