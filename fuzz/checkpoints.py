@@ -162,10 +162,13 @@ def _read_tensor(checkpoint: OpenCheckpoint, name: str, report: VerifyReport) ->
 def _may_be_read(name: str, info: TensorInfo, report: VerifyReport) -> bool:
     """Whether what `verify` finds wrong with a tensor is nothing that reading all of it meets.
 
-    Of one without elements nothing is read, and one of several slices may be the whole, so that the others are not.
+    Of one without elements nothing is read, one of several slices may be the whole, so that the others are not, and no
+    slice is read that its tensor does not list.
     """
     stored_whole = any(region_shape(resolve(each, info.shape)) == info.shape for each in info.slices)
-    met = {finding.kind for finding in report.problems if finding.tensor in (name, None)} - _NOT_MET_BY_READERS
+    about = [finding for finding in report.problems if finding.tensor in (name, None)]
+    unlisted = {finding.slice_spec for finding in about if finding.kind is FindingKind.SLICE_UNLISTED} - {None}
+    met = {finding.kind for finding in about if finding.slice_spec not in unlisted} - _NOT_MET_BY_READERS
     return not met or stored_whole or 0 in info.shape
 
 
