@@ -46,6 +46,18 @@ def test_every_dtype_and_shape_comes_back_bit_for_bit(data_type: DataType, shape
     assert (again.dtype, again.shape, again.tobytes()) == (array.dtype, array.shape, array.tobytes())
 
 
+@pytest.mark.parametrize("shape", [(1 << 20,), (1 << 20, 1), (3, 1, 4)], ids=str)
+@pytest.mark.parametrize("data_type", HELD, ids=lambda data_type: data_type.name)
+def test_an_element_that_stands_for_all_is_written_once(data_type: DataType, shape: tuple[int, ...]) -> None:
+    element = np.array(b"text", object) if data_type is DataType.STRING else bits_of(data_type, 1).reshape(())
+    message = encode_tensor(np.broadcast_to(element, shape))
+    assert message.ByteSize() < 100
+    again = decode_tensor(message)
+    assert (again.dtype, again.shape) == (element.dtype, shape)
+    assert not any(again.strides)
+    assert again[(0,) * len(shape)] == element or again[(slice(1),) * len(shape)].tobytes() == element.tobytes()
+
+
 @pytest.mark.parametrize("data_type", NUMBERS, ids=lambda data_type: data_type.name)
 def test_a_list_holds_what_the_content_holds(data_type: DataType) -> None:
     array = bits_of(data_type, 4)

@@ -45,7 +45,8 @@ def our_variables() -> dict[str, Any]:
         with graph.device("/cpu:1"):
             Variable(np.array([b"a", b"\xff\0"], object), name="words", trainable=False)
             Variable(np.int64(7), name="step", trainable=False)
-        Variable(np.full((70, 100), 0.5, np.float64), name="large")
+        Variable(np.arange(7000, dtype=np.float64).reshape(70, 100), name="large")
+        Variable(np.full((70, 100), 0.5, np.float64), name="halves")
         get_variable("table", shape=(5, 2), initializer=_counted, partitioner=fixed_size_partitioner(2))
     return {variable.op.name: variable.numpy() for variable in graph.get_collection("variables")} | {"graph": graph}
 
@@ -61,7 +62,6 @@ def test_tensorflow_restores_runs_and_saves_our_graph(tf: Any, tmp_path: Path, o
     with graph.as_default():
         saver = Saver(**options)
         with Session() as session:
-            # A large initial value is not in the graph: it has to be fed.
             session.run(global_variables_initializer())
             path = saver.save(session, str(tmp_path / "ours"), global_step=3)
 
@@ -82,6 +82,21 @@ def test_tensorflow_restores_runs_and_saves_our_graph(tf: Any, tmp_path: Path, o
     assert copied.get_variable_to_shape_map() == first.get_variable_to_shape_map()
     for name in first.get_variable_to_shape_map():
         np.testing.assert_array_equal(copied.get_tensor(name), first.get_tensor(name))
+
+
+def test_tensorflow_initializes_our_graph(tf: Any, tmp_path: Path) -> None:
+    values = our_variables()
+    with values.pop("graph").as_default(), Session() as session:
+        session.run(global_variables_initializer())
+        Saver().save(session, str(tmp_path / "ours"))
+    with tf.compat.v1.Graph().as_default(), two_devices(tf) as session:
+        tf.compat.v1.train.import_meta_graph(str(tmp_path / "ours.meta"))
+        with pytest.raises(
+            tf.errors.InvalidArgumentError, match="must feed a value for placeholder tensor 'large/initial_value'"
+        ):
+            session.run(tf.compat.v1.global_variables_initializer())
+        session.run(tf.compat.v1.global_variables_initializer(), {"large/initial_value:0": values["large"]})
+        assert_same(session.run({name: f"{name}:0" for name in values}), values)
 
 
 @pytest.mark.parametrize("use_resource", [False, True])

@@ -7,6 +7,7 @@ import pickle
 import tracemalloc
 from typing import TYPE_CHECKING, Any
 
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -404,13 +405,32 @@ def test_an_initial_value_that_has_to_be_computed_is_refused() -> None:
 
 
 def test_large_initial_values_stay_beside_the_graph() -> None:
+    counted = np.arange(EMBEDDED_BYTES + 1) % 251
     with Graph().as_default() as graph:
-        small = Variable(np.zeros(EMBEDDED_BYTES, np.uint8), name="small")
-        large = Variable(np.zeros(EMBEDDED_BYTES + 1, np.uint8), name="large")
+        small = Variable(counted[:-1].astype(np.uint8), name="small")
+        large = Variable(counted.astype(np.uint8), name="large")
         texts = Variable([b"x" * EMBEDDED_BYTES, b"y"], name="texts")
     types = [graph.get_operation_by_name(f"{v.op.name}/initial_value").type for v in (small, large, texts)]
     assert types == ["Const", "Placeholder", "Placeholder"]
     assert graph.values_beside["large/initial_value"] is large.own_value
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, ml_dtypes.bfloat16, np.complex64, np.bool_])
+@pytest.mark.parametrize("last", [True, False])
+def test_a_large_initial_value_that_repeats_one_element_is_that_element(dtype: Any, last: bool) -> None:
+    array = np.full((3, EMBEDDED_BYTES), np.nan if dtype == np.float32 else True, dtype)
+    array[-1, -1] = array[0, 0] if last else 0
+    with Graph().as_default() as graph:
+        variable = Variable(array, name="w")
+    node = graph.get_operation_by_name("w/initial_value")
+    assert node.type == ("Const" if last else "Placeholder")
+    if last:
+        assert not any(node.attrs["value"].strides)
+        assert node.attrs["value"].tobytes() == array.tobytes()
+    assert variable.own_value.tobytes() == array.tobytes()
+    with Session(graph) as session:
+        session.run(variable.initializer)
+        assert session.run(variable).tobytes() == array.tobytes()
 
 
 def test_collections_of_variables() -> None:

@@ -37,6 +37,8 @@ MAX_TENSOR_BYTES = 1 << 31
 def encode_tensor(array: NDArray[Any]) -> Any:
     """The TensorProto of an array, with the same bits. One copy of the elements.
 
+    Of an array in which one element stands for all (its strides are 0) the message has that one alone.
+
     Raises:
         TypeError: TensorFlow has no such dtype; or an element of an array of objects is neither str nor bytes.
     """
@@ -49,10 +51,11 @@ def set_tensor(message: Any, array: NDArray[Any]) -> None:
     """As `encode_tensor`, into a message that is empty so far."""
     message.dtype = data_type = data_type_of(array)
     encode_shape(message.tensor_shape, array.shape)
-    elements = np.ascontiguousarray(array).reshape(-1)
+    is_repeated = array.size > 1 and not any(array.strides)
+    elements = np.ascontiguousarray(array[(slice(1),) * array.ndim] if is_repeated else array).reshape(-1)
     if data_type == DataType.STRING:
         message.string_val.extend([encode_string(element) for element in elements.tolist()])
-    elif array.size > 1 and sys.byteorder == "little":
+    elif elements.size > 1 and sys.byteorder == "little":
         message.tensor_content = elements.tobytes()
     else:
         extend_list(message, data_type, elements)

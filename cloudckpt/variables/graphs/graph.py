@@ -30,8 +30,8 @@ class Graph(GraphScopes):
         min_consumer: the least GraphDef version of a program that can read them.
         library: the FunctionDefLibrary message of imported graphs, or None.
         op_defs: the OpDef messages of imported operations, by the name of the op.
-        values_beside: what the graph's own Placeholders stand for that are too large for a graph's file, by the
-            operation's name: a `Session` takes them where nothing is fed.
+        values_beside: what nodes of the graph's own give that is too large for a graph's file, or is there in a
+            shorter form, by the operation's name: a `Session` takes them where nothing is fed.
         variable_scopes: what `get_variable` knows of this graph; None until it is asked.
         seeds: what random initial values without a seed of their own are drawn from; None for other ones in each run.
     """
