@@ -11,6 +11,8 @@ import numpy as np
 from cloudckpt.errors import InvalidArgumentError
 from cloudckpt.saver.memory import Memory
 from cloudckpt.saver.saveable_object import VariableSaveable
+from cloudckpt.variables.conversion import as_array, converted
+from cloudckpt.variables.dtypes import data_type_of, python_name
 from cloudckpt.variables.holder import as_holder, like
 from cloudckpt.variables.tensor_slice import as_index, parse_shape_and_slice, region_shape, resolve
 
@@ -43,6 +45,8 @@ class MappingMemory(Memory):
             raise InvalidArgumentError(
                 f"the mapping that is saved has no {spec.name!r}; it has {len(self._mapping)} others", tensor=spec.name
             )
+        if not spec.slice_spec and isinstance(saveable, VariableSaveable):
+            return self._fitting(saveable, spec.name)
         array = self._array(spec.name)
         if not spec.slice_spec:
             return array
@@ -106,10 +110,24 @@ class MappingMemory(Memory):
     def _has(self, name: str, shape: tuple[int, ...]) -> bool:
         return name in self._mapping and self._array(name).shape == shape
 
+    def _fitting(self, saveable: VariableSaveable, name: str) -> NDArray[Any]:
+        """The value that the mapping has for a variable: of its dtype and shape, as what is saved is restored to it."""
+        holder, value = saveable.holder, self._mapping[name]
+        # What Python's numbers become depends on what they are for.
+        array = self._array(name) if hasattr(value, "__array__") else converted(value, holder.data_type)
+        if (found := data_type_of(array)) != holder.data_type or holder.shape not in (None, array.shape):
+            raise InvalidArgumentError(
+                f"{name!r} of the mapping that is saved is of {python_name(found)} and shape {array.shape}, its "
+                f"variable of {python_name(holder.data_type)} and shape {holder.shape}: make the saver of variables "
+                "like the values",
+                tensor=name,
+            )
+        return array
+
     def _array(self, name: str) -> NDArray[Any]:
         value = self._mapping[name]
         holder = as_holder(value)
-        return np.asarray(value) if holder is None else holder.read()
+        return as_array(value) if holder is None else holder.read()
 
     def _set(self, name: str, array: NDArray[Any]) -> None:
         self._filled()[name] = like(self._mapping.get(name), array)

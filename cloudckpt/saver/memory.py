@@ -91,8 +91,9 @@ class VariableMemory(Memory):
             holder = saveable.holder
             if self._of(holder) is self._own and not holder.assignable:
                 raise TypeError(
-                    f"{saveable.name!r} can't be restored: a {type(holder.thing).__name__} can't be assigned to. "
-                    "Restore to a mapping instead: restore({}, save_path)"
+                    f"{saveable.name!r} can't be restored: nothing can be assigned to its "
+                    f"{type(holder.thing).__name__} (read-only memory, or of a kind that never changes). Restore to a "
+                    "mapping instead: restore({}, save_path)"
                 )
 
     def restore(self, saveable: SaveableObject, arrays: list[NDArray[Any]], shapes: Sequence[Any] | None) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 from cloudckpt.errors import InvalidArgumentError
 from cloudckpt.graph.importing import import_meta_graph_def
 from cloudckpt.variables.graphs.graph import Graph
 from cloudckpt.variables.sessions.session import Session
+from cloudckpt.variables.variable import Variable
 from tests.graph.saver_graphs import saved, with_saver
 
 if TYPE_CHECKING:
@@ -61,3 +63,15 @@ def test_what_can_not_be_computed_is_refused(assign: str) -> None:
         session.assign("w", session.run("value:0", {"value:0": [1.0, 2.0]}))
         with pytest.raises(InvalidArgumentError, match="'assign'"):
             session.run("assign", {"value:0": ["a", "b"]})
+
+
+def test_a_sum_that_asks_for_any_memory_is_refused() -> None:
+    with Graph().as_default() as graph:
+        column, row = Variable(np.zeros((1 << 20, 1), np.float32)), Variable(np.zeros((1, 1 << 20), np.float32))
+        small = Variable(np.ones((2, 1), np.float32)) + Variable(np.ones((1, 3), np.float32))
+        large = column + row
+    with Session(graph) as session:
+        session.run([variable.initializer for variable in graph.get_collection("variables")])
+        assert session.run(small).tolist() == [[2.0, 2.0, 2.0], [2.0, 2.0, 2.0]]
+        with pytest.raises(InvalidArgumentError, match="would spread"):
+            session.run(large)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+import cloudckpt as ckpt
 from cloudckpt.errors import CheckpointPathError, InvalidArgumentError
 from cloudckpt.graph.encoding.meta_graph_file import read_meta_graph
 from cloudckpt.saver.saveable_object import SaveableObject, SaveSpec
@@ -64,6 +65,22 @@ def test_a_mapping_that_lacks_a_value_is_named(tmp_path: Path) -> None:
     with session_with(w=1.0), pytest.raises(InvalidArgumentError, match="has no 'w'"):
         Saver().save({"b": 1.0}, tmp_path / "model")
     assert files(tmp_path) == []
+
+
+@pytest.mark.parametrize("value", [np.float64(5), np.zeros(2, np.float32), b"text"], ids=repr)
+def test_a_mapping_whose_value_is_not_of_its_variable_is_refused(tmp_path: Path, value: Any) -> None:
+    with session_with(w=1.0), pytest.raises((InvalidArgumentError, TypeError), match="float32"):
+        Saver().save({"w": value}, tmp_path / "model")
+    assert files(tmp_path) == []
+
+
+def test_numbers_of_python_in_a_mapping_have_the_dtypes_of_their_variables(tmp_path: Path) -> None:
+    step, rate = ckpt.Variable(0, name="step", dtype="int64"), ckpt.Variable(0.5, name="rate", dtype="float64")
+    Saver([step, rate]).save({"step": 7, "rate": 2}, tmp_path / "model")
+    assert {name: array.dtype for name, array in ckpt.load(tmp_path / "model").items()} == {
+        "step": "int64",
+        "rate": "float64",
+    }
 
 
 @pytest.mark.parametrize("sess", [3, "session", object(), [1]], ids=repr)

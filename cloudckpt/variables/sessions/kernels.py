@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from cloudckpt.variables.sessions.state import SessionState
 
 __all__ = ["Reference", "Result", "dereferenced", "kernel"]
+
+
+MAX_SPREAD_BYTES = 1 << 28
+"""Of a result that has more elements than any of the arrays that it is computed from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +114,19 @@ def _elementwise(function: np.ufunc) -> Callable[..., Result]:
     def compute(state: SessionState, operation: Operation, *inputs: Result) -> NDArray[Any]:
         arrays = [dereferenced(state, each) for each in inputs]
         try:
-            with np.errstate(all="ignore"):  # infinities and what wraps are values, as in TensorFlow
-                return np.asarray(function(*arrays), arrays[0].dtype)
+            shape = np.broadcast_shapes(*(array.shape for array in arrays))
         except ValueError as error:
             raise InvalidArgumentError(f"{operation.name!r}: {error}", tensor=operation.name) from error
+        # A graph that somebody else wrote must not ask for any memory.
+        if prod(shape) > max(array.size for array in arrays) and prod(shape) * arrays[0].itemsize > MAX_SPREAD_BYTES:
+            shapes = " and ".join(str(array.shape) for array in arrays)
+            raise InvalidArgumentError(
+                f"{operation.name!r} would spread {shapes} to {shape}, which is more than a Session of this package "
+                "computes",
+                tensor=operation.name,
+            )
+        with np.errstate(all="ignore"):  # infinities and what wraps are values, as in TensorFlow
+            return np.asarray(function(*arrays), arrays[0].dtype)
 
     return compute
 
