@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from cloudckpt.compat import v1 as tf
+from cloudckpt.graph.encoding.graph_def import encode_graph
 
 MAKERS: dict[str, tuple[Any, Any]] = {
     "zeros": (lambda: tf.zeros([2, 3], tf.int64), [[0, 0, 0], [0, 0, 0]]),
@@ -47,12 +48,14 @@ def test_the_name_of_the_node_is_the_one_that_is_given() -> None:
         assert tf.random_normal([1], name="mine").name == "mine_1:0"
 
 
-def test_large_ones_are_not_written_into_the_graph() -> None:
+@pytest.mark.parametrize(("make", "type"), [(tf.zeros, "Const"), (tf.ones, "Const"), (tf.random_normal, "Placeholder")])
+def test_large_ones_are_not_written_into_the_graph_element_by_element(make: Any, type: str) -> None:
     with tf.Graph().as_default(), tf.Session() as session:
-        w = tf.Variable(tf.zeros([784, 10]), name="w")
-        assert w.initial_value.op.type == "Placeholder"
+        w = tf.Variable(make([784, 10]), name="w")
+        assert w.initial_value.op.type == type
         session.run(w.initializer)
         assert session.run(w).shape == (784, 10)
+    assert len(encode_graph(w.graph).SerializeToString()) < 2000
 
 
 def test_seeds_give_the_same_numbers_in_every_run_and_others_at_every_call() -> None:
