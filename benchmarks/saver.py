@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import cloudckpt.compat.v1 as ours
@@ -32,8 +32,10 @@ def measure(options: Options, folder: Path) -> Report:
     count = min(SMALL_COUNT, *options.counts)
     small = Plan(make_arrays(count * SMALL, count), options.rounds)
     for plan in (options.few_large_tensors(), small):
+        programs = savers(plan)
         for meta_graph in (False, True):
-            outcomes = compete(contenders(plan, meta_graph=meta_graph), plan, folder)
+            entered = [program.contender(write_meta_graph=meta_graph) for program in programs]
+            outcomes = compete(entered, plan, folder)
             title = "Savers, with the meta graph" if meta_graph else "Savers"
             missing = () if is_installed("tensorflow") else ("TensorFlow",)
             report.tables.append(results_table(title, outcomes, plan, missing))
@@ -41,18 +43,20 @@ def measure(options: Options, folder: Path) -> Report:
     return report
 
 
-def contenders(plan: Plan, *, meta_graph: bool) -> list[Contender]:
+def savers(plan: Plan) -> list[Using]:
     """Ours as it is, ours without waiting for the disk, and TensorFlow's, which does not wait either."""
-    durable = Using(ours, plan, write_meta_graph=meta_graph).contender(OURS)
-    unsynced = Using(ours, plan, {"storage_options": {"fsync": False}}, write_meta_graph=meta_graph)
-    entered = [durable, replace(unsynced.contender(f"{OURS}, fsync=False"), durable=False)]
+    programs = [
+        Using(ours, plan, OURS),
+        Using(ours, plan, f"{OURS}, fsync=False", {"storage_options": {"fsync": False}}, durable=False),
+    ]
     if is_installed("tensorflow"):
         os.environ.update(TF_CPP_MIN_LOG_LEVEL="3", TF_ENABLE_ONEDNN_OPTS="0")
         import tensorflow.compat.v1 as theirs
 
+        theirs.logging.set_verbosity(theirs.logging.ERROR)
         theirs.disable_resource_variables()
-        entered.append(replace(Using(theirs, plan, write_meta_graph=meta_graph).contender(THEIRS), durable=False))
-    return entered
+        programs.append(Using(theirs, plan, THEIRS, durable=False))
+    return programs
 
 
 class Using:
@@ -62,24 +66,25 @@ class Using:
     """
 
     def __init__(
-        self, tf: Any, plan: Plan, options: Mapping[str, Any] | None = None, *, write_meta_graph: bool
+        self, tf: Any, plan: Plan, name: str, options: Mapping[str, Any] | None = None, *, durable: bool = True
     ) -> None:
-        self._write_meta_graph = write_meta_graph
+        self._name, self._durable = name, durable
         with tf.Graph().as_default() as graph:
-            # Values come by load: a graph should not hold them.
-            self._variables = {name: make_variable(tf, name, array) for name, array in plan.arrays.items()}
+            self._variables = {key: make_variable(tf, key, array) for key, array in plan.arrays.items()}
             self._saver = tf.train.Saver(max_to_keep=None, **options or {})
             self._session = tf.Session(graph=graph)
-            for name, array in plan.arrays.items():
-                self._variables[name].load(array, self._session)
+            # The values are fed: a graph should not hold them.
+            values = {self._variables[key].initial_value: array for key, array in plan.arrays.items()}
+            self._session.run([variable.initializer for variable in self._variables.values()], values)
 
-    def contender(self, name: str) -> Contender:
+    def contender(self, *, write_meta_graph: bool) -> Contender:
         """Its turn in a comparison."""
-        return Contender(name, self._save, self._restore, self._values)
+        save = partial(self._save, write_meta_graph=write_meta_graph)
+        return Contender(self._name, save, self._restore, self._values, durable=self._durable)
 
-    def _save(self, folder: Path) -> None:
+    def _save(self, folder: Path, *, write_meta_graph: bool) -> None:
         with self._session.graph.as_default():
-            self._saver.save(self._session, str(folder / "model"), write_meta_graph=self._write_meta_graph)
+            self._saver.save(self._session, str(folder / "model"), write_meta_graph=write_meta_graph)
 
     def _restore(self, folder: Path) -> None:
         with self._session.graph.as_default():
