@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cloudckpt.graph.savers.constants import add_string, add_strings
-from cloudckpt.graph.savers.variable_operations import RESOURCE_VARIABLES
+from cloudckpt.graph.savers.variable_operations import RESOURCE_VARIABLES, add_assignment_of_restored
 from cloudckpt.variables.dtypes import DataType
 from cloudckpt.variables.graphs.operation import Tensor
 from cloudckpt.variables.variable_nodes import add_assignment
@@ -34,7 +34,7 @@ def add_checkpoint_initializer(variable: Operation, prefix: str, tensor: SavedTe
     """
     initial_value, data_type = _read(variable, prefix, tensor), DataType(tensor.data_type)
     if variable.type in RESOURCE_VARIABLES:
-        return initial_value, _assign_to_handle(variable, initial_value, data_type)
+        return initial_value, add_assignment_of_restored(variable, initial_value, data_type)
     known = tensor.shape is not None
     return initial_value, add_assignment(
         variable, data_type, initial_value, "Assign", use_locking=True, validate_shape=known
@@ -55,14 +55,3 @@ def _read(variable: Operation, prefix: str, tensor: SavedTensor) -> Tensor:
         )
         attrs = {"dtypes": [DataType(tensor.data_type)]}
         return Tensor(graph.add_operation("RestoreV2", scope, inputs=inputs, attrs=attrs), 0)
-
-
-def _assign_to_handle(handle: Operation, value: Tensor, data_type: DataType) -> Operation:
-    graph = handle.graph
-    copied = graph.add_operation("Identity", "Identity", inputs=(value,), attrs={"T": data_type})
-    return graph.add_operation(
-        "AssignVariableOp",
-        "AssignVariableOp",
-        inputs=(handle.name, copied.name),
-        attrs={"dtype": data_type, "validate_shape": False},
-    )

@@ -13,7 +13,7 @@ import numpy as np
 from cloudckpt.graph.colocation import add_colocated
 from cloudckpt.graph.savers.constants import add_constant, add_strings
 from cloudckpt.graph.savers.save_operations import cpu_of
-from cloudckpt.graph.savers.variable_operations import RESOURCE_VARIABLES, readable
+from cloudckpt.graph.savers.variable_operations import RESOURCE_VARIABLES, add_assignment_of_restored, readable
 from cloudckpt.variables.dtypes import DataType
 from cloudckpt.variables.graphs.nodes import group
 
@@ -93,25 +93,14 @@ def _assign(graph: Graph, tensor: SavedTensor, value: str, *, reshape: bool) -> 
     if reshape:
         value = _reshaped(graph, tensor, value)
     if variable.type in RESOURCE_VARIABLES:
-        return _assign_to_handle(graph, variable, tensor, value)
+        with graph.device(variable.device):
+            return add_assignment_of_restored(variable, value, DataType(tensor.data_type))
     attrs = {
         "T": DataType(tensor.data_type),
         "use_locking": True,
         "validate_shape": tensor.shape is not None and not reshape,
     }
     return add_colocated(graph, variable, "Assign", "Assign", inputs=(variable.name, value), attrs=attrs)
-
-
-def _assign_to_handle(graph: Graph, handle: Operation, tensor: SavedTensor, value: str) -> Operation:
-    data_type = DataType(tensor.data_type)
-    with graph.device(handle.device):
-        copied = graph.add_operation("Identity", "Identity", inputs=(value,), attrs={"T": data_type})
-        return graph.add_operation(
-            "AssignVariableOp",
-            "AssignVariableOp",
-            inputs=(handle.name, copied.name),
-            attrs={"dtype": data_type, "validate_shape": False},
-        )
 
 
 def _reshaped(graph: Graph, tensor: SavedTensor, value: str) -> str:

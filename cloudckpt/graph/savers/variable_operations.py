@@ -17,9 +17,16 @@ if TYPE_CHECKING:
 
     from cloudckpt.graph.savers.save_plan import SavedTensor
     from cloudckpt.variables.graphs.graph import Graph
-    from cloudckpt.variables.graphs.operation import Operation
+    from cloudckpt.variables.graphs.operation import Operation, Tensor
 
-__all__ = ["REFERENCE_VARIABLES", "RESOURCE_VARIABLES", "VARIABLES", "readable", "variable_operation"]
+__all__ = [
+    "REFERENCE_VARIABLES",
+    "RESOURCE_VARIABLES",
+    "VARIABLES",
+    "add_assignment_of_restored",
+    "readable",
+    "variable_operation",
+]
 
 REFERENCE_VARIABLES = frozenset({"Variable", "VariableV2", "AutoReloadVariable"})
 """Operations whose output is the variable's value."""
@@ -106,3 +113,21 @@ def _add_read(graph: Graph, handle: Operation, data_type: int) -> str:
         value = graph.add_operation("Identity", "Identity", inputs=(read.name,), attrs=attrs)
         with graph.device("/device:CPU:0"):
             return graph.add_operation("Identity", "Identity", inputs=(value.name,), attrs=attrs).name
+
+
+def add_assignment_of_restored(handle: Operation, value: Tensor | str, data_type: DataType) -> Operation:
+    """Assign what was read from a checkpoint to a resource variable, by the two nodes that TensorFlow adds for it.
+
+    Args:
+        handle: the variable's operation.
+        value: what was read.
+        data_type: of its elements.
+    """
+    graph = handle.graph
+    copied = graph.add_operation("Identity", "Identity", inputs=(value,), attrs={"T": data_type})
+    return graph.add_operation(
+        "AssignVariableOp",
+        "AssignVariableOp",
+        inputs=(handle.name, copied.name),
+        attrs={"dtype": data_type, "validate_shape": False},
+    )
