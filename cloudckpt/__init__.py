@@ -27,8 +27,8 @@ from cloudckpt.errors import (
 from cloudckpt.garbage.collect import collect_garbage
 from cloudckpt.garbage.report import GarbageReport
 from cloudckpt.manager.checkpoint_manager import CheckpointManager
-from cloudckpt.objects.load import load
-from cloudckpt.objects.save import save
+from cloudckpt.objects.trees.load import load
+from cloudckpt.objects.trees.save import save
 from cloudckpt.state.latest import latest_checkpoint
 from cloudckpt.stored.checkpoint import StoredCheckpoint, open_checkpoint
 from cloudckpt.stored.tensor import StoredTensor

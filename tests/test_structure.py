@@ -64,8 +64,10 @@ def test_folders_within_folders_are_few() -> None:
     expected = {
         # One for each kind of store, and the transport that two of them share.
         "storage": {"azure", "filesystem", "gcs", "http", "local", "s3"},
-        "variables": {"foreign", "graphs", "partitions", "scopes", "sessions"},
+        "variables": {"foreign", "graphs", "partitions", "scopes", "sessions", "trackable"},
         "graph": {"encoding", "savers"},
+        "objects": {"foreign", "object_graph", "trees"},
+        "manager": {"background", "preemption"},
     }
     assert {parts[:2] for parts in deep} == {(folder, part) for folder, parts in expected.items() for part in parts}
 

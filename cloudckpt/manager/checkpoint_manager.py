@@ -15,8 +15,8 @@ from cloudckpt.errors import CheckpointNotFoundError, CloudckptError, CommitConf
 from cloudckpt.garbage.collect import MIN_AGE, collect_in
 from cloudckpt.manager.held_state import HeldState
 from cloudckpt.manager.newest import newest_whole
-from cloudckpt.objects.load import load_tree
-from cloudckpt.objects.save import tensors_of
+from cloudckpt.objects.trees.load import load_tree
+from cloudckpt.objects.trees.save import tensors_of
 from cloudckpt.state.directory import DirectoryView, look
 from cloudckpt.state.recovery import steps_of
 from cloudckpt.state.retention import Kept

@@ -1,1 +1,1 @@
-"""State by object: trees of arrays, saved and loaded whole."""
+"""State by object: trees of arrays, and objects that hold each other."""

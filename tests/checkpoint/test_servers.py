@@ -15,12 +15,12 @@ from cloudckpt.checkpoint.merge import merge_checkpoints
 from cloudckpt.checkpoint.prefix import list_prefix, open_prefix
 from cloudckpt.checkpoint.reader import open_checkpoint
 from cloudckpt.errors import PermissionDeniedError, StorageError
-from cloudckpt.objects.load import load_tree
-from cloudckpt.objects.save import save_tree
+from cloudckpt.objects.trees.load import load_tree
+from cloudckpt.objects.trees.save import save_tree
 from cloudckpt.storage.open import Location
 from cloudckpt.testing.faults import Crash, FaultyStore
 from tests.golden.tree import golden_tree
-from tests.objects.equality import assert_same
+from tests.objects.trees.equality import assert_same
 
 if TYPE_CHECKING:
     from tests.servers import ObjectServer

@@ -117,7 +117,7 @@ def test_any_region_of_any_slicing(data: Any, shape: tuple[int, ...], shards: in
         assert (result.shape, result.dtype) == (expected.shape, expected.dtype)
 
 
-# The header of big-endian strings is another one: tests/objects/test_load.py has it.
+# The header of big-endian strings is another one: tests/objects/trees/test_load.py has it.
 @pytest.mark.parametrize(
     ("name", "big_endian"), [*product(DTYPES, [False]), *product(DTYPES.keys() - {"string"}, [True])]
 )

@@ -14,7 +14,7 @@ from cloudckpt.checkpoint import sources, string_source
 from cloudckpt.checkpoint.sources import Source, bytes_of, numeric_source
 from cloudckpt.checksums import combine, crc32c
 from tests.bundle.whole_strings import decode_strings, encode_lengths
-from tests.objects.strategies import fixed_arrays, string_arrays
+from tests.objects.trees.strategies import fixed_arrays, string_arrays
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -22,7 +22,7 @@ from cloudckpt.checksums import crc32c as checksum_of
 from cloudckpt.storage.store import ObjectInfo, Upload
 from cloudckpt.variables.dtypes import DataType
 from tests.bundle.whole_strings import decode_strings
-from tests.objects.strategies import fixed_arrays, string_arrays
+from tests.objects.trees.strategies import fixed_arrays, string_arrays
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,7 +12,7 @@ import sys
 from itertools import count
 from typing import TYPE_CHECKING
 
-from cloudckpt.objects.save import save_tree
+from cloudckpt.objects.trees.save import save_tree
 from cloudckpt.storage.local import upload as local_upload
 from cloudckpt.storage.local.store import LocalStore
 from cloudckpt.storage.open import Location

@@ -15,7 +15,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from cloudckpt.bundle.index import decode_index
 from cloudckpt.checkpoint.names import needed_data_files
-from cloudckpt.objects.load import load_tree
+from cloudckpt.objects.trees.load import load_tree
 from cloudckpt.state.recovery import steps_of
 from cloudckpt.state.state_file import CheckpointState, decode_state
 from cloudckpt.storage.memory import MemoryStore

@@ -15,7 +15,7 @@ from cloudckpt.checkpoint.reader import open_checkpoint
 from cloudckpt.checkpoint.v1_save import save_v1
 from cloudckpt.errors import CheckpointNotFoundError
 from cloudckpt.manager.checkpoint_manager import CheckpointManager
-from cloudckpt.objects.save import save_tree
+from cloudckpt.objects.trees.save import save_tree
 from cloudckpt.storage.local.hidden import HiddenFile
 from cloudckpt.storage.local.store import LocalStore
 from cloudckpt.storage.open import Location

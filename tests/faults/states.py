@@ -12,7 +12,7 @@ from cloudckpt.checkpoint.delete import delete_checkpoint, find_doomed
 from cloudckpt.checkpoint.names import needed_data_files
 from cloudckpt.checkpoint.prefix import list_prefix
 from cloudckpt.errors import CheckpointNotFoundError
-from cloudckpt.objects.load import load_tree
+from cloudckpt.objects.trees.load import load_tree
 from cloudckpt.storage.local.store import LocalStore
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import pytest
 
 import cloudckpt as ckpt
 from cloudckpt.errors import CloudckptError, StorageError
-from cloudckpt.objects.save import save_tree
+from cloudckpt.objects.trees.save import save_tree
 from cloudckpt.storage.local.store import LocalStore
 from cloudckpt.storage.open import Location
 from cloudckpt.storage.temporaries import is_temporary

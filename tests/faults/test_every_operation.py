@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cloudckpt.errors import CloudckptError, CommitConflictError, StorageError
-from cloudckpt.objects.load import load_tree
-from cloudckpt.objects.save import save_tree
+from cloudckpt.objects.trees.load import load_tree
+from cloudckpt.objects.trees.save import save_tree
 from cloudckpt.storage.open import Location
 from cloudckpt.testing.faults import Crash, FaultyStore
 from tests.faults.states import files, held, named, number_of, state

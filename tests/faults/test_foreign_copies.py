@@ -23,7 +23,7 @@ from cloudckpt.errors import (
     RecoveryWarning,
     StateFileError,
 )
-from cloudckpt.objects.save import tensors_of
+from cloudckpt.objects.trees.save import tensors_of
 from cloudckpt.state.directory import swap_state
 from cloudckpt.state.state_file import CheckpointState
 from cloudckpt.storage.open import Location, open_location

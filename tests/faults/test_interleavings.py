@@ -13,8 +13,8 @@ from cloudckpt.bundle.index import decode_index
 from cloudckpt.checkpoint.names import needed_data_files
 from cloudckpt.errors import CommitConflictError
 from cloudckpt.garbage.collect import collect_in
-from cloudckpt.objects.load import load_tree
-from cloudckpt.objects.save import save_tree
+from cloudckpt.objects.trees.load import load_tree
+from cloudckpt.objects.trees.save import save_tree
 from cloudckpt.storage.open import Location, open_location
 from tests.faults.model import PLAIN, MemoryLikeS3, Process, World, number_of, tree
 from tests.faults.scheduled import Choose, ScheduledStore, Task, every_schedule, interleave, some_schedules

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cloudckpt.checkpoint.parallel import run_side_by_side
-from cloudckpt.objects.load import load_tree
-from cloudckpt.objects.save import save_tree
+from cloudckpt.objects.trees.load import load_tree
+from cloudckpt.objects.trees.save import save_tree
 from cloudckpt.storage.open import Location
 from cloudckpt.testing.faults import FaultyStore
 from tests.faults.states import files, held, named, state

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from cloudckpt.objects.save import save_tree
+from cloudckpt.objects.trees.save import save_tree
 from cloudckpt.storage.local.store import LocalStore
 from cloudckpt.storage.open import Location
 from tests.faults.states import held, state

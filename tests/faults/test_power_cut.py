@@ -16,7 +16,7 @@ import pytest
 
 from cloudckpt.errors import CloudckptError, RecoveryWarning
 from cloudckpt.garbage.collect import collect_garbage
-from cloudckpt.objects.save import save_tree
+from cloudckpt.objects.trees.save import save_tree
 from cloudckpt.testing.faults import Crash
 from tests.faults.power_cut import Flush, Names, Said, build, cuts
 from tests.faults.recorder import Recorder

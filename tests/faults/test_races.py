@@ -17,8 +17,8 @@ from cloudckpt.errors import (
     ObjectChangedError,
     PreconditionFailedError,
 )
-from cloudckpt.objects.load import load_tree
-from cloudckpt.objects.save import save_tree
+from cloudckpt.objects.trees.load import load_tree
+from cloudckpt.objects.trees.save import save_tree
 from cloudckpt.storage.local.store import LocalStore
 from cloudckpt.storage.open import Location
 from tests.faults.hooked import HookedStore

@@ -17,8 +17,8 @@ from fsspec.implementations.memory import MemoryFileSystem
 from cloudckpt.checkpoint.delete import delete_checkpoint, find_doomed
 from cloudckpt.checkpoint.prefix import list_prefix
 from cloudckpt.errors import CheckpointNotFoundError, ObjectChangedError, ObjectNotFoundError
-from cloudckpt.objects.load import load_tree
-from cloudckpt.objects.save import save_tree
+from cloudckpt.objects.trees.load import load_tree
+from cloudckpt.objects.trees.save import save_tree
 from cloudckpt.ops.checkpoint_reader import CheckpointReader
 from cloudckpt.ops.restore_v2 import RestoreV2
 from cloudckpt.storage.local.store import LocalStore

@@ -35,8 +35,8 @@ from cloudckpt.errors import (
     TransientStorageError,
 )
 from cloudckpt.garbage.collect import collect_in
-from cloudckpt.objects.load import load_tree
-from cloudckpt.objects.save import save_tree
+from cloudckpt.objects.trees.load import load_tree
+from cloudckpt.objects.trees.save import save_tree
 from cloudckpt.storage.memory import MemoryStore
 from cloudckpt.storage.open import Location
 from cloudckpt.storage.retry import RetryingStore

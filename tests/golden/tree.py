@@ -12,7 +12,7 @@ import ml_dtypes
 import numpy as np
 
 from cloudckpt.checkpoint.prefix import open_prefix
-from cloudckpt.objects.save import save_tree
+from cloudckpt.objects.trees.save import save_tree
 
 PREFIX = Path(__file__).with_name("tree")
 

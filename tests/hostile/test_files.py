@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import cloudckpt as ckpt
-from tests.objects.equality import assert_same
+from tests.objects.trees.equality import assert_same
 
 TREE = {
     "a": np.arange(40, dtype=np.int16),

@@ -21,7 +21,7 @@ from cloudckpt.checkpoint.sliced_tensor import SlicedTensor
 from cloudckpt.errors import TensorNotFoundError, UnsupportedOperationError
 from cloudckpt.variables.dtypes import DataType
 from tests.checkpoint.v1 import forge, record, saved
-from tests.objects.equality import assert_same
+from tests.objects.trees.equality import assert_same
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import cloudckpt as ckpt
-from cloudckpt.objects.load import load_tree
-from cloudckpt.objects.save import save_tree
+from cloudckpt.objects.trees.load import load_tree
+from cloudckpt.objects.trees.save import save_tree
 from cloudckpt.storage.http.client import HttpClient
 from cloudckpt.storage.open import Location
 from cloudckpt.stored.source import open_source

@@ -14,8 +14,8 @@ from fsspec.implementations.local import LocalFileSystem
 import cloudckpt as ckpt
 from cloudckpt.checksums import crc32c
 from cloudckpt.errors import CommitConflictError, UnsupportedOperationError
-from cloudckpt.objects.load import load_tree
-from cloudckpt.objects.save import save_tree
+from cloudckpt.objects.trees.load import load_tree
+from cloudckpt.objects.trees.save import save_tree
 from cloudckpt.storage.filesystem.store import FilesystemStore
 from cloudckpt.storage.open import Location, open_location
 from cloudckpt.storage.store import Always

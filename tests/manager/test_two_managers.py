@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cloudckpt.errors import CommitConflictError
-from cloudckpt.objects.save import save_tree
+from cloudckpt.objects.trees.save import save_tree
 from cloudckpt.storage.open import Location
 from cloudckpt.testing.faults import FaultyStore
 from tests.manager.runs import MemoryRun, same, tree

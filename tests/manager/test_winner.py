@@ -14,7 +14,7 @@ from cloudckpt.errors import (
     PermissionDeniedError,
     TransientStorageError,
 )
-from cloudckpt.objects.save import save_tree
+from cloudckpt.objects.trees.save import save_tree
 from cloudckpt.storage.open import Location
 from cloudckpt.storage.retry import RetryingStore
 from cloudckpt.testing.faults import FaultyStore

@@ -13,7 +13,7 @@ import cloudckpt as ckpt
 from cloudckpt.bundle.index import decode_index
 from cloudckpt.checkpoint.names import needed_data_files
 from cloudckpt.errors import CommitError, StorageError
-from cloudckpt.objects.save import save_tree
+from cloudckpt.objects.trees.save import save_tree
 from cloudckpt.storage.open import open_location
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import numpy as np
 from cloudckpt.checkpoint.commit import SavedCheckpoint, save_tensors
 from cloudckpt.checkpoint.prefix import open_prefix
 from cloudckpt.collection import collection_paused
-from cloudckpt.objects.structure import STRUCTURE_TENSOR, encode_structure
-from cloudckpt.objects.tree import flatten
+from cloudckpt.objects.trees.structure import STRUCTURE_TENSOR, encode_structure
+from cloudckpt.objects.trees.tree import flatten
 from cloudckpt.storage.deadline import time_limit
 
 if TYPE_CHECKING:

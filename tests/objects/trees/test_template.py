@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import cloudckpt as ckpt
-from tests.objects.equality import assert_same
-from tests.objects.rewriting import objects
+from tests.objects.trees.equality import assert_same
+from tests.objects.trees.rewriting import objects
 
 
 def saved(tree: Any) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cloudckpt.errors import StructureError
-from cloudckpt.objects.leaves import tensor_dtype
-from cloudckpt.objects.read import read_leaves
-from cloudckpt.objects.tree import FlatTree, flatten, is_reserved, rebuild
+from cloudckpt.objects.trees.leaves import tensor_dtype
+from cloudckpt.objects.trees.read import read_leaves
+from cloudckpt.objects.trees.tree import FlatTree, flatten, is_reserved, rebuild
 from cloudckpt.variables.dtypes import DataType, python_name
 
 if TYPE_CHECKING:

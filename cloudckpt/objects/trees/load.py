@@ -10,10 +10,10 @@ from cloudckpt.checkpoint.opened import UNREADABLE
 from cloudckpt.checkpoint.prefix import open_prefix
 from cloudckpt.checkpoint.reader import read_consistently
 from cloudckpt.errors import CheckpointDamagedError, RecoveryWarning
-from cloudckpt.objects.read import read_leaves, widths_are_credible
-from cloudckpt.objects.structure import STRUCTURE_TENSOR, decode_structure
-from cloudckpt.objects.template import load_like
-from cloudckpt.objects.tree import rebuild
+from cloudckpt.objects.trees.read import read_leaves, widths_are_credible
+from cloudckpt.objects.trees.structure import STRUCTURE_TENSOR, decode_structure
+from cloudckpt.objects.trees.template import load_like
+from cloudckpt.objects.trees.tree import rebuild
 from cloudckpt.storage.deadline import time_limit
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import cloudckpt as ckpt
-from cloudckpt.objects.structure import decode_structure, encode_structure
-from cloudckpt.objects.tree import flatten
-from tests.objects.rewriting import objects, written
+from cloudckpt.objects.trees.structure import decode_structure, encode_structure
+from cloudckpt.objects.trees.tree import flatten
+from tests.objects.trees.rewriting import objects, written
 
 TEXTS: dict[str, tuple[Any, str]] = {
     "none": (None, "null"),

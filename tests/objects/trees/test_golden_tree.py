@@ -7,7 +7,7 @@ from pathlib import Path
 import cloudckpt as ckpt
 from cloudckpt.bundle.naming import data_filename, index_filename
 from tests.golden.tree import PREFIX, STRUCTURE, golden_tree, save_golden
-from tests.objects.equality import assert_same
+from tests.objects.trees.equality import assert_same
 
 FILES = index_filename(""), data_filename("", 0, 1)
 

@@ -6,15 +6,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from cloudckpt.errors import StructureError
-from cloudckpt.objects.leaves import MAX_DIGITS, encode_leaf
-from cloudckpt.objects.structure import MAX_DEPTH, ContainerNode, Node, join_name
+from cloudckpt.objects.trees.leaves import MAX_DIGITS, encode_leaf
+from cloudckpt.objects.trees.structure import MAX_DEPTH, ContainerNode, Node, join_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-    from cloudckpt.objects.structure import Key
+    from cloudckpt.objects.trees.structure import Key
 
 __all__ = ["FlatTree", "flatten", "is_reserved", "rebuild"]
 

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 
 import cloudckpt as ckpt
 from cloudckpt.variables.dtypes import to_numpy
-from tests.objects.equality import assert_same
-from tests.objects.strategies import FIXED_SIZE, trees
+from tests.objects.trees.equality import assert_same
+from tests.objects.trees.strategies import FIXED_SIZE, trees
 
 
 def through(prefix: str, tree: Any) -> Any:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cloudckpt.collection import collection_paused
 from cloudckpt.errors import CheckpointDamagedError, CheckpointVersionError
-from cloudckpt.objects.leaves import is_tag
+from cloudckpt.objects.trees.leaves import is_tag
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Sequence

@@ -9,7 +9,7 @@ import numpy as np
 
 from cloudckpt.checkpoint.commit import save_tensors
 from cloudckpt.checkpoint.prefix import open_prefix
-from cloudckpt.objects.structure import STRUCTURE_TENSOR
+from cloudckpt.objects.trees.structure import STRUCTURE_TENSOR
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

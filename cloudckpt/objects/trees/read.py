@@ -6,7 +6,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from cloudckpt.checkpoint.opened import AS_BYTES, StringForm
-from cloudckpt.objects.leaves import claimed_bytes, decode_leaf, string_form, unsized_form
+from cloudckpt.objects.trees.leaves import claimed_bytes, decode_leaf, string_form, unsized_form
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -1,0 +1,1 @@
+"""Trees of arrays, saved and loaded whole: nested dicts, lists and tuples."""
