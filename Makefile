@@ -16,6 +16,10 @@ FUZZ_KEEP ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/cloudckpt/fuzz
 # It asks for the package `tensorflow`, with its CUDA kernels; the tests have tensorflow-cpu, which is the same to it.
 TF_KERAS := 'tf_keras==2.21.*'
 
+# CI must have PyTorch, with its gigabytes of CUDA on Linux; without it a user's tests say what was skipped.
+comma := ,
+extras = $(1)$(if $(CI),$(if $(filter dev,$(1)),$(comma)torch))
+
 INSTALL_INPUTS := pyproject.toml $(wildcard hatch_build.py protos/*)
 
 .DEFAULT_GOAL := help
@@ -70,6 +74,6 @@ $(BIN)/python:
 
 # One stamp for each set of extras: nothing is installed again until the inputs change.
 $(VENV)/installed-%: $(INSTALL_INPUTS) | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$(call extras,$*)]'
 	$(if $(filter dev,$*),$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $(TF_KERAS))
 	@touch $@

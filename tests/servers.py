@@ -131,7 +131,7 @@ def missing_part(part: str, remedy: str) -> NoReturn:
     message = f"{MISSING}{part}; to get it: {remedy}"
     if os.environ.get("CI") == "true":
         pytest.fail(message, pytrace=False)
-    pytest.skip(message)
+    pytest.skip(message, allow_module_level=True)
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -11,13 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.frameworks import require_torch
+
 PROGRAM = Path(__file__).parent / "keras_variables.py"
 
 
 @pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
 def test_variables_are_known_by_their_path_read_and_assigned(backend: str) -> None:
-    if importlib.util.find_spec(backend) is None:
-        pytest.skip(f"{backend} is not installed; torch's wheel for Linux brings gigabytes of CUDA, so no extra has it")
+    if backend == "torch":
+        require_torch()
     environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": str(PROGRAM.parent.parent.parent)}
     run = subprocess.run([sys.executable, str(PROGRAM)], env=environment, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr

@@ -13,11 +13,12 @@ from cloudckpt.variables.dtypes import from_numpy
 from cloudckpt.variables.holder import Holder, as_holder, like
 from cloudckpt.variables.partitions.save_slice_info import SaveSliceInfo
 from cloudckpt.variables.variable import Variable
+from tests.frameworks import require_torch
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-torch = pytest.importorskip("torch", reason="its wheel for Linux brings gigabytes of CUDA, so no extra has it")
+torch = require_torch()
 
 DTYPES = [
     *(
@@ -151,6 +152,7 @@ def test_dtypes_that_tensorflow_has_not_are_refused() -> None:
     ],
     ids=["meta", "sparse", "nested", "lazy"],
 )
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors:UserWarning")
 def test_a_tensor_without_elements_in_one_place_is_refused(make: Any, why: str) -> None:
     with pytest.raises(TypeError, match=why):
         as_holder(make())
