@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.servers import missing_part
 
-__all__ = ["require_torch"]
+__all__ = ["has_gpu", "require_torch"]
 
 
 def require_torch() -> Any:
@@ -20,3 +20,10 @@ def require_torch() -> Any:
         # Its own warnings while it is imported are none of ours.
         warnings.simplefilter("ignore")
         return importlib.import_module("torch")
+
+
+def has_gpu(torch: Any) -> bool:
+    """Whether torch finds a GPU; it warns when it looks, where TensorFlow has looked before and found none."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return bool(torch.cuda.is_available())

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["BLOCK_BYTES", "BlockSource", "Source", "TensorSource", "bytes_of", "numeric_source"]
+__all__ = ["BLOCK_BYTES", "BlockSource", "Source", "TensorSource", "blocks_of", "bytes_of", "numeric_source"]
 
 BLOCK_BYTES = 4 << 20
 """What is copied at once of a tensor whose memory is not laid out as the file wants it."""
@@ -116,7 +116,7 @@ def numeric_source(array: NDArray[Any]) -> Source:
     dtypes.from_numpy(array.dtype)
     if array.flags.c_contiguous:
         return array
-    blocks = list(_blocks(array))
+    blocks = list(blocks_of(array))
 
     def make(block: int) -> memoryview:
         return bytes_of(np.ascontiguousarray(blocks[block]))
@@ -124,7 +124,7 @@ def numeric_source(array: NDArray[Any]) -> Source:
     return BlockSource(array.dtype, array.shape, [block.nbytes for block in blocks], make)
 
 
-def _blocks(array: NDArray[Any]) -> Iterator[NDArray[Any]]:
+def blocks_of(array: NDArray[Any]) -> Iterator[NDArray[Any]]:
     """Views of the array in C order, each of at most `BLOCK_BYTES`."""
     if array.nbytes <= BLOCK_BYTES or not array.ndim:
         yield array
@@ -135,4 +135,4 @@ def _blocks(array: NDArray[Any]) -> Iterator[NDArray[Any]]:
             yield array[row : row + rows]
     else:
         for row in range(len(array)):
-            yield from _blocks(array[row])
+            yield from blocks_of(array[row])

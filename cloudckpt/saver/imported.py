@@ -39,6 +39,7 @@ class NodeHolder:
     device = ""
     save_slice_info: SaveSliceInfo | None = None
     assignable = True
+    frozen = False  # nobody asks, of what a saver saves at once
 
     @property
     def thing(self) -> Any:

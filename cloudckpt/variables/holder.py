@@ -58,6 +58,12 @@ class Holder(Protocol):
     def assignable(self) -> bool:
         """Whether `assign` can work."""
 
+    @property
+    def frozen(self) -> bool:
+        """Whether what `read` returns never changes, also when the thing does: a view of memory that is replaced and
+        not written to, or a copy made from a device's.
+        """
+
     def read(self) -> NDArray[Any]:
         """Its own value in the host's memory, not copied where that can be helped: not to be written to.
 

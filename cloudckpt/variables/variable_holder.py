@@ -53,6 +53,11 @@ class VariableHolder:
         """Always."""
         return True
 
+    @property
+    def frozen(self) -> bool:
+        """Always: a value is replaced, never written into."""
+        return True
+
     def read(self) -> NDArray[Any]:
         """Its own value, not copied."""
         return self.thing.own_value

@@ -1,12 +1,16 @@
-"""The tree format, frozen: makes `tree.index` and its data file (`python -m tests.golden.tree`), says what they hold.
+"""The tree format, frozen: makes `tree.index`, `objects.index` and their data files, and says what they hold.
 
-The files are read by every later version. Never make them anew from a changed `golden_tree`: add another file beside.
+Run by `python -m tests.golden.tree`. The files are read by every later version. Never make them anew from a changed
+`golden_tree` or `golden_objects`: add another file beside.
 """
 
 from __future__ import annotations
 
+import random
+from collections import OrderedDict, deque
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import ml_dtypes
 import numpy as np
@@ -15,6 +19,7 @@ from cloudckpt.checkpoint.prefix import open_prefix
 from cloudckpt.objects.trees.save import save_tree
 
 PREFIX = Path(__file__).with_name("tree")
+OBJECTS = Path(__file__).with_name("objects")
 
 STRUCTURE = (
     '{"version":1,"tree":{"dict":[["none",null],["bool",{"list":["bool","bool"]}],["int",{"list":["int","int"]}],'
@@ -58,11 +63,43 @@ def golden_tree() -> dict[Any, Any]:
     }
 
 
-def save_golden(prefix: str) -> None:
-    """Write the golden files; the same bytes every time."""
+class Moments(NamedTuple):
+    """A named tuple, such as optimizers' states are."""
+
+    count: Any
+    mu: Any
+
+
+@dataclass
+class Job:
+    """A dataclass."""
+
+    step: int
+    moments: Moments
+
+
+def golden_objects(*, blank: bool = False) -> dict[Any, Any]:
+    """What is no plain tree; `blank` is the same with other values, as a template."""
+    bits = {"bit_generator": "PCG64", "state": {"state": 3 << 100, "inc": 5}, "has_uint32": 1, "uinteger": 7}
+    generator = np.random.default_rng(0)
+    if not blank:
+        generator.bit_generator.state = bits
+    one = 0 if blank else 1
+    return {
+        "job": Job(3 * one, Moments(np.int32(4 * one), {"w": np.full(2, one, ml_dtypes.bfloat16)})),
+        "ordered": OrderedDict([("b", one), ("a", 2 * one)]),
+        "recent": deque([1.5 * one, 2.5 * one], 2),
+        "generator": generator,
+        "python": random.Random(one),
+    }
+
+
+def save_golden(prefix: str, tree: object) -> None:
+    """Write golden files; the same bytes every time."""
     with open_prefix(prefix, None) as location:
-        save_tree(location, golden_tree())
+        save_tree(location, tree)
 
 
 if __name__ == "__main__":
-    save_golden(str(PREFIX))
+    save_golden(str(PREFIX), golden_tree())
+    save_golden(str(OBJECTS), golden_objects())

@@ -13,7 +13,7 @@ from cloudckpt.variables.dtypes import from_numpy
 from cloudckpt.variables.holder import Holder, as_holder, like
 from cloudckpt.variables.partitions.save_slice_info import SaveSliceInfo
 from cloudckpt.variables.variable import Variable
-from tests.frameworks import require_torch
+from tests.frameworks import has_gpu, require_torch
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -170,7 +170,7 @@ def test_a_module_is_saved_and_restored_in_place(tmp_path: Path) -> None:
     assert all(torch.equal(parameter, before[name]) for name, parameter in module.named_parameters())
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+@pytest.mark.skipif(not has_gpu(torch), reason="there is no GPU")
 def test_a_tensor_of_a_gpu_is_copied_from_and_to_it() -> None:
     tensor = torch.zeros(2, 3, device="cuda", dtype=torch.bfloat16)
     holder = held(tensor)

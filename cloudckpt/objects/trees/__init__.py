@@ -1,1 +1,1 @@
-"""Trees of arrays, saved and loaded whole: nested dicts, lists and tuples."""
+"""Trees of arrays, saved and loaded whole or in part: nested containers of many kinds, with plain ones in the file."""

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cloudckpt.checkpoint.opened import AS_BYTES, StringForm
+from cloudckpt.checkpoint.opened import AS_BYTES, FIXED_SIZE, StringForm
 from cloudckpt.variables import dtypes
 from cloudckpt.variables.dtypes import DataType
 
@@ -34,9 +34,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MAX_DIGITS",
+    "PLAIN_TYPES",
     "claimed_bytes",
     "decode_leaf",
     "encode_leaf",
+    "is_python_scalar_of",
     "is_tag",
     "string_form",
     "tensor_dtype",
@@ -62,6 +64,8 @@ SMALL_INTS = {DataType.INT4, DataType.UINT4, DataType.INT2, DataType.UINT2}
 MAX_CELL = 2**31 - 1
 """Bytes of one element that NumPy's dtypes can say."""
 PLAIN_TAGS = frozenset([*SCALARS, "bigint", "str", "bytes", "array", "scalar", "array:str", "array:bytes"])
+PLAIN_TYPES = frozenset([np.ndarray, np.memmap, bool, int, float, complex, str, bytes])
+"""Those whose instances are leaves, whatever is in them; so are NumPy's scalars."""
 FIXED_STRING = re.compile(r"(array|scalar):([US])(0|[1-9]\d{0,9})")
 
 
@@ -140,6 +144,13 @@ def is_tag(tag: str) -> bool:
 def tensor_dtype(array: NDArray[Any]) -> DataType:
     """The dtype of the tensor that holds an array of `encode_leaf`'s."""
     return dtypes.data_type_of(array)
+
+
+def is_python_scalar_of(tag: str, data_type: int) -> bool:
+    """Whether a tag is of a Python scalar that `decode_leaf` makes of a tensor of this dtype."""
+    if tag not in SCALARS:
+        return False
+    return data_type in FIXED_SIZE and _kind(FIXED_SIZE[data_type]) in SCALARS[tag][1]
 
 
 def string_form(tag: str) -> StringForm:

@@ -11,6 +11,8 @@ from cloudckpt.objects.trees.leaves import claimed_bytes, decode_leaf, string_fo
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    import numpy as np
+
     from cloudckpt.checkpoint.opened import OpenCheckpoint, TensorInfo
     from cloudckpt.errors import CloudckptError
 
@@ -29,6 +31,7 @@ def read_leaves(
     misfit: Misfit,
     *,
     trust_widths: bool = True,
+    casts: Mapping[str, np.dtype] | None = None,
 ) -> dict[str, object]:
     """The values of all leaves by tensor name, in the order of the tags.
 
@@ -37,11 +40,14 @@ def read_leaves(
         tags: what each is to become.
         misfit: the error to raise about a tensor that can't become that.
         trust_widths: whether fixed-width strings may be allocated as their tags say.
+        casts: the dtypes that some tensors are to be cast to before, by name.
     """
     form_of = string_form if trust_widths else unsized_form
     forms = {tag: form for tag in set(tags.values()) if (form := form_of(tag)) is not AS_BYTES}
     special = {name: _explained(forms[tag], name, misfit) for name, tag in tags.items() if tag in forms}
     tensors = checkpoint.read_named(tags, special)
+    for name, dtype in (casts or {}).items():
+        tensors[name] = tensors[name].astype(dtype)
     values: dict[str, object] = {}
     for name, tag in tags.items():
         try:

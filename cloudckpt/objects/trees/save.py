@@ -11,7 +11,7 @@ from cloudckpt.checkpoint.commit import SavedCheckpoint, save_tensors
 from cloudckpt.checkpoint.prefix import open_prefix
 from cloudckpt.collection import collection_paused
 from cloudckpt.objects.trees.structure import STRUCTURE_TENSOR, encode_structure
-from cloudckpt.objects.trees.tree import flatten
+from cloudckpt.objects.trees.tree import FlatTree, flatten
 from cloudckpt.storage.deadline import time_limit
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from cloudckpt.storage.open import Location
 
-__all__ = ["save", "save_tree", "tensors_of"]
+__all__ = ["flatten_for_save", "save", "save_tree", "tensors_of"]
 
 
 def save(
@@ -40,8 +40,10 @@ def save(
 
     Args:
         path: the checkpoint's prefix, such as "s3://bucket/run/ckpt-100": a local path, or any URL that fsspec reads.
-        tree: nested dicts (keys str or int), lists and tuples of NumPy arrays and scalars of TensorFlow's dtypes,
-            Python scalars, str, bytes and None; arrays of strings too. Arrays must not change before this returns.
+        tree: nested dicts (keys str or int), lists, tuples, named tuples, dataclasses, mappings and JAX's pytrees; of
+            arrays and scalars of NumPy, JAX and torch of TensorFlow's dtypes, variables, JAX's typed random keys,
+            random generators, Python scalars, str, bytes and None; arrays of strings too. What it holds must not
+            change before this returns.
         storage_options: options of the store, as fsspec takes them (credentials, endpoint, ...); for local paths
             `fsync=False` trades durability for speed.
         unsafe_overwrite: replace an existing checkpoint also on a store that can't tell two writers apart.
@@ -60,8 +62,8 @@ def save(
         StorageError: the store failed; the checkpoint that was there is untouched.
 
     Cost: one LIST, one request for a small data file or two more than its parts for a large one, one PUT of the
-    index; replacing adds a GET and a batch of deletes. C-contiguous arrays are not copied; memory beyond them stays
-    under 128 MiB.
+    index; replacing adds a GET and a batch of deletes. C-contiguous arrays in the host's memory are not copied, those
+    of accelerators once, all of them before the first is written; memory beyond them stays under 128 MiB.
     """
     with time_limit(timeout), open_prefix(path, storage_options) as prefix:
         save_tree(prefix, tree, unsafe_overwrite=unsafe_overwrite)
@@ -73,13 +75,24 @@ def save_tree(prefix: Location, tree: object, *, unsafe_overwrite: bool = False)
     return save_tensors(prefix, tensors_of(tree), unsafe_overwrite=unsafe_overwrite)
 
 
-@collection_paused()
 def tensors_of(tree: object) -> dict[str, NDArray[Any]]:
     """The tensors that hold a tree, by name, with the one that describes its structure. No array is copied.
 
     Raises:
         TypeError, StructureError: as `save`.
     """
+    return flatten_for_save(tree).arrays
+
+
+@collection_paused()
+def flatten_for_save(tree: object) -> FlatTree:
+    """A tree taken apart, with the tensor that describes its structure among its arrays, as the last one.
+
+    Arrays in the host's memory are not copied: what is not in `frozen` must not change before it is written.
+
+    Raises:
+        TypeError, StructureError: as `save`.
+    """
     flat = flatten(tree)
     flat.arrays[STRUCTURE_TENSOR] = np.array(encode_structure(flat.structure), object)
-    return flat.arrays
+    return flat

@@ -20,12 +20,13 @@ from cloudckpt.errors import CheckpointDamagedError, CheckpointVersionError
 from cloudckpt.objects.trees.leaves import is_tag
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Sequence
+    from collections.abc import Callable, Container, Iterable, Sequence
 
 __all__ = [
     "MAX_DEPTH",
     "STRUCTURE_TENSOR",
     "ContainerNode",
+    "Field",
     "Key",
     "Node",
     "decode_structure",
@@ -42,12 +43,20 @@ MAX_DEPTH = 200
 Key = str | int
 
 
+class Field(str):
+    """A key that Python reaches as an attribute, not as an item."""
+
+    __slots__ = ()
+
+
 class ContainerNode(NamedTuple):
     """A dict, list or tuple; a list's keys are its indices."""
 
     kind: str
     keys: Sequence[Key]
     children: Sequence[Node]
+    make: Callable[[list[Any]], Any] | None = None
+    """makes the object of another class that it stands for; never of a checkpoint's structure, only of a template's"""
 
 
 Node = ContainerNode | str | None

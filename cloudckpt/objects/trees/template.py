@@ -1,88 +1,104 @@
-"""Loading into the structure and types of a template."""
+"""A template taken apart: what a checkpoint must have to be restored into its structure and types."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from cloudckpt.errors import StructureError
-from cloudckpt.objects.trees.leaves import tensor_dtype
-from cloudckpt.objects.trees.read import read_leaves
-from cloudckpt.objects.trees.tree import FlatTree, flatten, is_reserved, rebuild
-from cloudckpt.variables.dtypes import DataType, python_name
+from cloudckpt.objects.trees.paths import python_path
+from cloudckpt.objects.trees.random_states import MaybeFloat
+from cloudckpt.objects.trees.structure import ContainerNode
+from cloudckpt.objects.trees.tree import FlatTree, TreeWalk, holder_of, leaves_of, read_held
+from cloudckpt.variables.dtypes import DataType, to_numpy
+from cloudckpt.variables.foreign.jax import is_jax_struct
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from cloudckpt.checkpoint.opened import OpenCheckpoint, TensorInfo
+    from cloudckpt.objects.trees.containers import Container
+    from cloudckpt.objects.trees.paths import Keys
+    from cloudckpt.objects.trees.structure import Node
+    from cloudckpt.variables.holder import Holder
 
-__all__ = ["load_like"]
-
-SHOWN = 5
-"""How many differences an error lists."""
+__all__ = ["Template", "flatten_template"]
 
 
-def load_like(checkpoint: OpenCheckpoint, *, like: object) -> Any:
-    """The checkpoint's tensors in the structure of `like`; nothing is read unless all of them fit.
+@dataclass(slots=True)
+class Template(FlatTree):
+    """A template taken apart; of other frameworks' arrays, those in `arrays` have only the dtype and the shape."""
+
+    others: dict[str, Any] = field(default_factory=dict)
+    """the leaves that are other frameworks' arrays and variables, by tensor name"""
+    weak: set[str] = field(default_factory=set)
+    """those of JAX's among them that stand for Python scalars, so that their dtype is only a kind: of a weak type"""
+    optional: dict[str, float | None] = field(default_factory=dict)
+    """the leaves that are None where the checkpoint has no tensor of their name"""
+
+    def leaves(self) -> dict[str, Any]:
+        """The leaves themselves, by tensor name. Searches for them."""
+        found = {name: leaf for name, _, leaf in leaves_of(self.tree)}
+        return found | self.optional | self.others
+
+
+def flatten_template(tree: object) -> Template:
+    """Take a template apart. Nothing is read from a device.
 
     Raises:
-        StructureError: names, shapes or dtypes differ; the message lists the first few.
+        TypeError, StructureError: as `flatten`.
     """
-    template = flatten(like)
-    tags = template.tags()
-    if differences := _differences(checkpoint, template, tags):
-        more = f"; and {len(differences) - SHOWN} more" if len(differences) > SHOWN else ""
-        shown = [f"{template.path(leaf)} {text}" if leaf else text for leaf, text in differences[:SHOWN]]
-        raise StructureError(
-            f"{checkpoint.prefix.url!r} does not fit the template: {'; '.join(shown)}{more}",
-            path=checkpoint.prefix.url,
-        )
-
-    def misfit(name: str, error: ValueError) -> StructureError:
-        return StructureError(
-            f"tensor {name!r} of {checkpoint.prefix.url!r} does not fit {template.path(name)} of the template: {error}",
-            path=checkpoint.prefix.url,
-            tensor=name,
-        )
-
-    stored = {name: _tag(tag, checkpoint.tensors[name]) for name, tag in tags.items()}
-    values = read_leaves(checkpoint, stored, misfit)
-    return rebuild(template.structure, iter(values.values()))
+    template = Template(tree)
+    template.structure = _TemplateWalk(template).node(tree, None, ())
+    return template
 
 
-def _tag(tag: str, entry: TensorInfo) -> str:
-    """The leaf's tag; how an int was stored depends on how large it was."""
-    if tag in {"int", "bigint"}:
-        return "bigint" if entry.dtype == DataType.STRING else "int"
-    return tag
+class _TemplateWalk(TreeWalk):
+    """As for a save, but leaves need no elements, and containers know how to make others like them."""
+
+    def __init__(self, template: Template) -> None:
+        super().__init__(template)
+        self._template = template
+
+    def _container(self, container: Container, name: str | None, keys: Keys) -> Node:
+        node = super()._container(container, name, keys)
+        return node._replace(make=partial(_make, container.make, keys)) if isinstance(node, ContainerNode) else node
+
+    def _other(self, value: Any, name: str, keys: Keys) -> Node:
+        template = self._template
+        if isinstance(value, MaybeFloat):
+            template.optional[name] = value.value
+            return self._plain(0.0, name, keys)
+        if is_jax_struct(value):
+            stand_in = _stand_in(value.dtype, value.shape)
+        elif (holder := holder_of(value, keys)) is not None:
+            stand_in = _stand_in_of(holder, keys)
+        else:
+            return self._plain(value, name, keys)
+        template.others[name] = value
+        if getattr(value, "weak_type", False):
+            template.weak.add(name)
+        return self._plain(stand_in, name, keys)
 
 
-def _differences(
-    checkpoint: OpenCheckpoint, template: FlatTree, tags: Mapping[str, str]
-) -> list[tuple[str | None, str]]:
-    """What does not fit: the tensor name of a leaf of the template, or None, and what there is to say."""
-    entries = checkpoint.tensors
-    missing = [(name, f"({name!r}) is not in the checkpoint") for name in tags if name not in entries]
-    unwanted = [
-        (None, f"the checkpoint's tensor {name!r} is not in the template")
-        for name in entries
-        if name not in tags and not is_reserved(name)
-    ]
-    unlike = [
-        (name, difference)
-        for name, array in template.arrays.items()
-        if name in entries and (difference := _difference(name, tags[name], array, entries[name]))
-    ]
-    return [*missing, *unwanted, *unlike]
+def _stand_in_of(holder: Holder, keys: Keys) -> NDArray[Any]:
+    """What stands in for a holder's array; that itself where it holds strings, or only it knows the shape."""
+    if holder.shape is None or holder.data_type == DataType.STRING:
+        return read_held(holder, keys)
+    return _stand_in(to_numpy(holder.data_type), holder.shape)
 
 
-def _difference(name: str, tag: str, array: NDArray[Any], entry: TensorInfo) -> str | None:
-    if array.shape != entry.shape:
-        return f"has shape {array.shape}, tensor {name!r} {entry.shape}"
-    if not tag.startswith(("array", "scalar")):
-        return None  # a Python scalar is made of any tensor of its kind, which decoding checks
-    wanted = tensor_dtype(array)
-    if wanted != entry.dtype:
-        return f"is {python_name(wanted)}, tensor {name!r} {python_name(entry.dtype)}"
-    return None
+def _stand_in(dtype: Any, shape: tuple[int, ...]) -> NDArray[Any]:
+    """An array that takes no memory, whatever its shape."""
+    return np.broadcast_to(np.zeros((), dtype), shape)
+
+
+def _make(make: Callable[[list[Any]], Any], keys: Keys, children: list[Any]) -> Any:
+    try:
+        return make(children)
+    except (TypeError, ValueError) as error:
+        raise StructureError(f"{python_path(keys, 'the tree')} can't be made of what was saved: {error}") from error

@@ -14,7 +14,7 @@ __all__ = ["ForeignHolder", "known_shape"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ForeignHolder:
-    """A holder that has no name and no device and can be assigned to, unless its framework knows better."""
+    """A holder without name and device, which is assigned and written to, unless its framework knows better."""
 
     thing: Any
 
@@ -37,6 +37,10 @@ class ForeignHolder:
     @property
     def assignable(self) -> bool:
         return True
+
+    @property
+    def frozen(self) -> bool:
+        return False
 
 
 def known_shape(shape: Any) -> tuple[int, ...] | None:

@@ -13,7 +13,7 @@ from cloudckpt.variables.foreign.imported import imported, is_instance
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["JaxHolder", "jax_holder", "jax_like"]
+__all__ = ["JaxHolder", "is_jax_struct", "jax_holder", "jax_like", "key_parts", "wrap_key"]
 
 
 class JaxHolder(ForeignHolder):
@@ -39,8 +39,14 @@ class JaxHolder(ForeignHolder):
     def assignable(self) -> bool:
         return False
 
+    @property
+    def frozen(self) -> bool:
+        return True
+
     def read(self) -> NDArray[Any]:
-        """Its elements in the host's memory, not copied on a CPU.
+        """Its elements in the host's memory, not copied on a CPU: a view that outlives donation and deletion.
+
+        While it exists, a function that the array is donated to takes other memory for its result.
 
         Raises:
             TypeError: other processes hold a part of them.
@@ -63,8 +69,57 @@ def jax_holder(thing: Any) -> JaxHolder | None:
     return JaxHolder(thing)
 
 
+def is_jax_struct(thing: Any) -> bool:
+    """Whether a thing is a `jax.ShapeDtypeStruct`: what an array is to be, without its elements."""
+    return is_instance(thing, "jax", "ShapeDtypeStruct")
+
+
 def jax_like(existing: Any, array: NDArray[Any]) -> Any:
-    """A new array on the devices, and so sharded, as an existing one; None where that is no array of JAX's."""
-    if jax_holder(existing) is None:
+    """A new array on the devices, and so sharded, as an existing one; None where that is no array of JAX's.
+
+    The existing one may be a `jax.ShapeDtypeStruct`, where its sharding is None on the default device. So is the new
+    one of an array that is not committed to its device.
+
+    Raises:
+        TypeError: a part of it is for other processes.
+    """
+    if jax_holder(existing) is None and not is_jax_struct(existing):
         return None
-    return imported("jax").device_put(array, existing.sharding)
+    sharding = existing.sharding
+    if sharding is None or not getattr(existing, "committed", True):
+        return imported("jax").device_put(array)
+    if not getattr(sharding, "is_fully_addressable", True):
+        raise TypeError("a part of this array is for other processes: restore a whole one, and shard it then")
+    return imported("jax").device_put(array, sharding)
+
+
+def key_parts(thing: Any) -> tuple[str, Any] | None:
+    """The implementation's name and the data of typed random keys, or of a struct of some; None for anything else.
+
+    The data are an array, or a struct, of uint32 with a dimension more.
+
+    Raises:
+        TypeError: their implementation has no name that JAX knows.
+    """
+    if not is_instance(thing, "jax", "Array") and not is_jax_struct(thing):
+        return None
+    jax = imported("jax")
+    if isinstance(thing.dtype, np.dtype) or not jax.dtypes.issubdtype(thing.dtype, jax.dtypes.prng_key):
+        return None
+    found = []
+
+    def data_of(keys: Any) -> Any:
+        found.append(jax.random.key_impl(keys))
+        return jax.random.key_data(keys)
+
+    data = jax.eval_shape(data_of, thing) if is_jax_struct(thing) else data_of(thing)
+    if not isinstance(found[0], str):
+        raise TypeError(f"these random keys are of {found[0]}, which is not registered with JAX under a name")
+    if is_jax_struct(thing):
+        data = jax.ShapeDtypeStruct(data.shape, data.dtype, sharding=thing.sharding)
+    return found[0], data
+
+
+def wrap_key(implementation: str, data: Any) -> Any:
+    """Typed random keys of what `key_parts` returned."""
+    return imported("jax").random.wrap_key_data(data, impl=implementation)

@@ -45,6 +45,10 @@ class KerasHolder(ForeignHolder):
     def device(self) -> str:
         return self._value().device
 
+    @property
+    def frozen(self) -> bool:
+        return self._value().frozen
+
     def read(self) -> NDArray[Any]:
         return self._value().read()
 

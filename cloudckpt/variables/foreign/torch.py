@@ -65,6 +65,10 @@ class TorchHolder(ForeignHolder):
         kind = "GPU" if device.type == "cuda" else device.type.upper()
         return f"/device:{kind}:{device.index or 0}"
 
+    @property
+    def frozen(self) -> bool:
+        return bool(self.thing.device.type != "cpu")
+
     def read(self) -> NDArray[Any]:
         """Its elements in the host's memory: the tensor's own memory, where it is there."""
         dtype = to_numpy(self.data_type)
@@ -98,7 +102,7 @@ def torch_holder(thing: Any) -> TorchHolder | None:
 
 
 def torch_like(existing: Any, array: NDArray[Any]) -> Any:
-    """A new tensor of the array's elements on a tensor's device; None where the existing thing is no tensor of torch's.
+    """A new tensor, or parameter, of the array's elements on an existing one's device; None where that is none.
 
     It shares the array's memory where that is possible.
 
@@ -108,7 +112,10 @@ def torch_like(existing: Any, array: NDArray[Any]) -> Any:
     if not is_instance(existing, "torch", "Tensor"):
         return None
     tensor = _as_tensor(array).to(existing.device)
-    return tensor.requires_grad_(existing.requires_grad and (tensor.is_floating_point() or tensor.is_complex()))
+    has_gradient = existing.requires_grad and (tensor.is_floating_point() or tensor.is_complex())
+    if is_instance(existing, "torch.nn", "Parameter"):
+        return imported("torch").nn.Parameter(tensor, requires_grad=has_gradient)
+    return tensor.requires_grad_(has_gradient)
 
 
 def _as_tensor(array: NDArray[Any]) -> Any:
