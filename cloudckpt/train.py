@@ -1,5 +1,9 @@
-"""TensorFlow's `tf.train` names for looking into checkpoints, without TensorFlow."""
+"""TensorFlow's `tf.train` names for checkpoints, without TensorFlow."""
 
+from cloudckpt.manager.train.train_checkpoint_manager import CheckpointManager
+from cloudckpt.objects import experimental
+from cloudckpt.objects.checkpoint import Checkpoint
+from cloudckpt.objects.options import CheckpointOptions
 from cloudckpt.ops.checkpoint_reader import CheckpointReader, NewCheckpointReader
 from cloudckpt.ops.inspect import checkpoint_exists, list_variables, load_checkpoint, load_variable
 from cloudckpt.saver.builder import BaseSaverBuilder, BulkSaverBuilder
@@ -28,6 +32,9 @@ from cloudckpt.variables.global_step import (
 __all__ = [
     "BaseSaverBuilder",
     "BulkSaverBuilder",
+    "Checkpoint",
+    "CheckpointManager",
+    "CheckpointOptions",
     "CheckpointReader",
     "NewCheckpointReader",
     "SaveSpec",
@@ -37,6 +44,7 @@ __all__ = [
     "checkpoint_exists",
     "checkpoints_iterator",
     "create_global_step",
+    "experimental",
     "export_meta_graph",
     "generate_checkpoint_state_proto",
     "get_checkpoint_mtimes",

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from cloudckpt.errors import InvalidArgumentError
-from cloudckpt.saver.deletions import Deletions
 from cloudckpt.state.checkpoint_state import write_state
+from cloudckpt.state.deletions import Deletions
 from cloudckpt.state.mtimes import find_with_mtime
 from cloudckpt.state.places import Places
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from cloudckpt.saver.deletions import Files
+    from cloudckpt.state.deletions import Files
     from cloudckpt.state.places import SaveDirectory
 
 __all__ = ["LastCheckpoints"]

@@ -1,38 +1,27 @@
 """Checkpoints by object, as `tf.train.Checkpoint` writes them, read by the names that their variables had.
 
-Such a checkpoint keeps variables under keys that say where in a tree of objects they hang, such as
-"model/layer-0/kernel/.ATTRIBUTES/VARIABLE_VALUE"; the tree, in one string tensor, has each variable's name as well, an
-optimizer's slot variables among them ("Adam/dense/kernel/m").
+Such a checkpoint keeps variables under keys that say where in a tree of objects they hang; the tree has each variable's
+name as well, an optimizer's slot variables among them ("Adam/dense/kernel/m").
 
 Sources: python/training/saver.py (object_graph_key_mapping); core/protobuf/trackable_object_graph.proto.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from google.protobuf.message import DecodeError
+from typing import TYPE_CHECKING
 
 from cloudckpt.collection import collection_paused
-from cloudckpt.descriptors import message_class
-from cloudckpt.errors import CheckpointDamagedError, InvalidArgumentError, TensorNotFoundError
+from cloudckpt.errors import InvalidArgumentError, TensorNotFoundError
+from cloudckpt.objects.object_graph.stored import damaged_graph, read_stored_graph
 from cloudckpt.saver.listed_names import listed
-from cloudckpt.variables.dtypes import DataType
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from cloudckpt.checkpoint.opened import OpenCheckpoint
+    from cloudckpt.objects.object_graph.stored import StoredGraph
 
-__all__ = ["OBJECT_GRAPH", "is_object_based", "keys_by_object"]
-
-OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
-"""The tensor that has the tree."""
-
-
-def is_object_based(checkpoint: OpenCheckpoint) -> bool:
-    """Whether the checkpoint was written by object. No request."""
-    return OBJECT_GRAPH in checkpoint.tensors
+__all__ = ["keys_by_object"]
 
 
 def keys_by_object(checkpoint: OpenCheckpoint, names: Iterable[str]) -> dict[str, str]:
@@ -49,35 +38,21 @@ def keys_by_object(checkpoint: OpenCheckpoint, names: Iterable[str]) -> dict[str
 
     Cost: a ranged GET.
     """
-    wanted, keys = list(names), _keys(_object_graph(checkpoint))
+    wanted, keys = list(names), _keys(read_stored_graph(checkpoint))
     if missing := [name for name in wanted if name not in keys]:
         raise _names_are_missing(checkpoint, missing, keys.keys() - wanted, len(set(wanted) & keys.keys()))
     return {name: _only_key(checkpoint, name, [*keys[name]]) for name in wanted}
 
 
 @collection_paused()
-def _keys(object_graph: Any) -> dict[str, dict[str, None]]:
+def _keys(graph: StoredGraph) -> dict[str, dict[str, None]]:
     """The keys of all variables by their names, in order; what has no name, as iterators and tables, is left out."""
     found: dict[str, dict[str, None]] = {}
-    for node in object_graph.nodes:
-        for attribute in node.attributes:
+    for stored in graph.objects:
+        for attribute in stored.attributes:
             if attribute.full_name:
-                found.setdefault(attribute.full_name, {})[attribute.checkpoint_key] = None
+                found.setdefault(attribute.full_name, {})[attribute.key] = None
     return found
-
-
-def _object_graph(checkpoint: OpenCheckpoint) -> Any:
-    """The tree, a TrackableObjectGraph."""
-    tensor = checkpoint.tensors.get(OBJECT_GRAPH)
-    if tensor is None:
-        raise checkpoint.no_such_tensor(OBJECT_GRAPH)
-    if tensor.dtype != DataType.STRING or tensor.shape:
-        raise _damaged(checkpoint, f"is no string, but of the dtype {tensor.dtype} and the shape {list(tensor.shape)}")
-    text = checkpoint.read_named([OBJECT_GRAPH])[OBJECT_GRAPH].item()
-    try:
-        return message_class("tensorflow.TrackableObjectGraph").FromString(text)
-    except DecodeError as error:
-        raise _damaged(checkpoint, "does not parse as a TrackableObjectGraph") from error
 
 
 def _only_key(checkpoint: OpenCheckpoint, name: str, keys: list[str]) -> str:
@@ -90,15 +65,8 @@ def _only_key(checkpoint: OpenCheckpoint, name: str, keys: list[str]) -> str:
             tensor=name,
         )
     if keys[0] not in checkpoint.tensors:
-        raise _damaged(checkpoint, f"says that the variable {name!r} is stored as {keys[0]!r}, which is not there")
+        raise damaged_graph(checkpoint, f"says that the variable {name!r} is stored as {keys[0]!r}, which is not there")
     return keys[0]
-
-
-def _damaged(checkpoint: OpenCheckpoint, found: str) -> CheckpointDamagedError:
-    url = checkpoint.prefix.url
-    return CheckpointDamagedError(
-        f"{url!r} is damaged: its tensor {OBJECT_GRAPH!r}, the tree of objects, {found}", path=url, tensor=OBJECT_GRAPH
-    )
 
 
 def _names_are_missing(

@@ -12,10 +12,11 @@ import numpy as np
 from cloudckpt.checkpoint.prefix import open_prefix
 from cloudckpt.checkpoint.reader import read_consistently
 from cloudckpt.errors import CheckpointNotFoundError, InvalidArgumentError, InvalidSavePathError
+from cloudckpt.objects.object_graph.stored import is_object_based
 from cloudckpt.saver.builder import is_plain
 from cloudckpt.saver.filename import OpenFilename
 from cloudckpt.saver.fitting import Fitting
-from cloudckpt.saver.object_based import is_object_based, keys_by_object
+from cloudckpt.saver.object_based import keys_by_object
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

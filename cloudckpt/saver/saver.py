@@ -15,7 +15,6 @@ from cloudckpt.errors import InvalidArgumentError
 from cloudckpt.graph.savers.saver_names import moved_out_of
 from cloudckpt.saver.builder import BulkSaverBuilder
 from cloudckpt.saver.built import Building
-from cloudckpt.saver.deletions import Files
 from cloudckpt.saver.last_checkpoints import LastCheckpoints
 from cloudckpt.saver.memory import groups_with_values
 from cloudckpt.saver.meta_graph import export_meta_graph
@@ -31,6 +30,7 @@ from cloudckpt.saver.save_path import (
 from cloudckpt.saver.saver_def import SaverDef, saver_def_argument
 from cloudckpt.saver.session_argument import memory_argument
 from cloudckpt.saver.write import Writer
+from cloudckpt.state.deletions import Files
 from cloudckpt.state.places import SaveDirectory
 from cloudckpt.storage.deadline import time_limit
 from cloudckpt.storage.location import Location

@@ -21,7 +21,13 @@ from cloudckpt.storage.urls import redacted
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-__all__ = ["generate_checkpoint_state_proto", "get_checkpoint_state", "update_checkpoint_state", "write_state"]
+__all__ = [
+    "generate_checkpoint_state_proto",
+    "get_checkpoint_state",
+    "state_naming",
+    "update_checkpoint_state",
+    "write_state",
+]
 
 
 def get_checkpoint_state(
@@ -87,7 +93,7 @@ def generate_checkpoint_state_proto(
     Raises:
         InvalidArgumentError: a ValueError: there are times, and not as many as paths.
     """
-    state = _state(
+    state = state_naming(
         os.fspath(save_dir),
         model_checkpoint_path,
         all_model_checkpoint_paths,
@@ -132,7 +138,7 @@ def update_checkpoint_state(  # noqa: PLR0917 - TensorFlow's arguments
     """
     directory = os.fspath(save_dir)
     path = os.path.join(directory, latest_filename or STATE_FILENAME)
-    state = _state(
+    state = state_naming(
         directory,
         model_checkpoint_path,
         all_model_checkpoint_paths,
@@ -164,12 +170,12 @@ def write_state(
     Raises: what `update_checkpoint_state` raises; a `CommitConflictError` with the checkpoint as its `committed`.
     """
     filename = latest_filename or STATE_FILENAME
-    state = _state(directory.path, latest, names, relative=save_relative_paths)
+    state = state_naming(directory.path, latest, names, relative=save_relative_paths)
     _refuse_own_path(os.path.join(directory.path, filename), state)
     name_checkpoints(directory.location, filename, state, committed=latest)
 
 
-def _state(
+def state_naming(
     directory: str,
     latest: str | os.PathLike[str],
     paths: Iterable[str | os.PathLike[str]] | None,
@@ -178,7 +184,19 @@ def _state(
     *,
     relative: bool = False,
 ) -> CheckpointState:
-    """A state that names these checkpoints, by the paths that a state file in the directory has for them."""
+    """A state that names these checkpoints, by the paths that a state file in the directory has for them.
+
+    Args:
+        directory: of the state file, as the user wrote it.
+        latest: the newest checkpoint's path, as the user wrote it.
+        paths: of all that are named, oldest first; the latest is added to the end if it does not stand there.
+        timestamps: when each was saved, seconds since the epoch; none, or one for each.
+        last_preserved: when the last one was saved that is kept for good, seconds since the epoch.
+        relative: whether absolute paths become relative, too.
+
+    Raises:
+        InvalidArgumentError: there are times, and not as many as paths.
+    """
     newest, times = os.fspath(latest), tuple(timestamps or ())
     named = [os.fspath(path) for path in paths or ()]
     if not named or named[-1] != newest:

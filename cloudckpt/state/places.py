@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from cloudckpt.storage.store import Store
 
-__all__ = ["Places", "SaveDirectory", "is_url"]
+__all__ = ["Places", "SaveDirectory", "is_url", "place_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,3 +85,8 @@ class Places:
 def is_url(path: str) -> bool:
     """Whether it is no path of this machine's disks."""
     return "://" in path
+
+
+def place_of(path: str) -> str:
+    """One spelling of a path, for all those of one place."""
+    return path if is_url(path) else os.path.abspath(os.path.expanduser(path))

@@ -9,17 +9,16 @@ from typing import TYPE_CHECKING
 
 from cloudckpt.checkpoint.conflict import winner_of
 from cloudckpt.errors import CommitConflictError, PreconditionFailedError
-from cloudckpt.state.directory import read_state, swap_state
+from cloudckpt.state.directory import ReadState, read_state, swap_state
 from cloudckpt.state.state_file import last_component
 from cloudckpt.storage.deadline import pause
 from cloudckpt.storage.urls import redacted
 
 if TYPE_CHECKING:
-    from cloudckpt.state.directory import ReadState
     from cloudckpt.state.state_file import CheckpointState
     from cloudckpt.storage.location import Location
 
-__all__ = ["name_checkpoints"]
+__all__ = ["name_checkpoints", "rename_checkpoints"]
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +30,7 @@ FIRST_PAUSE = 0.02
 
 def name_checkpoints(
     directory: Location, filename: str, state: CheckpointState, *, committed: str | None = None
-) -> None:
+) -> ReadState:
     """Let a state file name what a state names, whatever it named before. A GET and a PUT, again where others swap it.
 
     What its comment line says stays, but of those that are named now.
@@ -42,6 +41,9 @@ def name_checkpoints(
         state: what it is to name, without anything in its comment line.
         committed: the checkpoint that was just saved, for the error.
 
+    Returns:
+        The state file as it was written.
+
     Raises:
         CommitConflictError: other writers have swapped it again and again.
         CommitUnknownError: the answer was lost, and reading back did not prove who won.
@@ -51,24 +53,50 @@ def name_checkpoints(
         found = read_state(directory, filename)
         if found.error is not None:
             logger.warning("%s is replaced: %s", directory.child(filename).url, found.error)
+        swapped = _with_remarks_of(found.state, state)
         try:
-            swap_state(directory, _with_remarks_of(found.state, state), found.info, filename)
+            info = swap_state(directory, swapped, found.info, filename)
         except PreconditionFailedError as error:
             lost = error
             pause(random.uniform(0, FIRST_PAUSE * 2**attempt))  # noqa: S311 - jitter is no secret
         else:
-            return
+            return ReadState(swapped, info)
     raise _conflict(directory, filename, read_state(directory, filename), committed) from lost
 
 
+def rename_checkpoints(directory: Location, filename: str, state: CheckpointState, written: ReadState) -> None:
+    """Let a state file that was just written name others, unless another writer has replaced it since. One PUT.
+
+    Args:
+        directory: of the state file.
+        filename: its name.
+        state: what it is to name, without anything in its comment line.
+        written: the state file as it was written.
+
+    Raises:
+        CommitUnknownError: the answer was lost, and reading back did not prove who won.
+        StorageError: the store failed.
+    """
+    try:
+        swap_state(directory, _with_remarks_of(written.state, state), written.info, filename)
+    except PreconditionFailedError as error:
+        logger.info("%s stays as another writer has left it: %s", directory.child(filename).url, error)
+
+
 def _with_remarks_of(found: CheckpointState, state: CheckpointState) -> CheckpointState:
-    """The state, with what another one says in its comment line of checkpoints that it does not name."""
+    """The state, with what another one says in its comment line, but of the latest, which may be new.
+
+    Named checkpoints are neither retired nor left; only of them metrics are known.
+    """
     named = {last_component(path) for path in (state.latest, *state.paths)}
+    older = named - {last_component(state.latest)}
     return replace(
         state,
         retired=tuple(name for name in found.retired if name not in named),
         left=tuple(name for name in found.left if name not in named),
         max_save_time=found.max_save_time,
+        metrics={name: metrics for name, metrics in found.metrics.items() if name in older},
+        passed=tuple(name for name in found.passed if name in older),
     )
 
 

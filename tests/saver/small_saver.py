@@ -10,8 +10,8 @@ from cloudckpt.checkpoint.commit import save_tensors
 from cloudckpt.checkpoint.prefix import open_prefix
 from cloudckpt.checkpoint.v1_save import save_v1
 from cloudckpt.checksums import crc32c
-from cloudckpt.saver.deletions import Files
 from cloudckpt.saver.last_checkpoints import LastCheckpoints
+from cloudckpt.state.deletions import Files
 from cloudckpt.state.places import SaveDirectory
 from cloudckpt.storage.location import Location
 from cloudckpt.storage.store import Always

@@ -15,7 +15,8 @@ from cloudckpt.checkpoint.prefix import open_prefix
 from cloudckpt.checkpoint.reader import open_checkpoint
 from cloudckpt.descriptors import message_class
 from cloudckpt.errors import CheckpointDamagedError, CloudckptError, InvalidArgumentError, TensorNotFoundError
-from cloudckpt.saver.object_based import OBJECT_GRAPH, is_object_based, keys_by_object
+from cloudckpt.objects.object_graph.stored import OBJECT_GRAPH, is_object_based
+from cloudckpt.saver.object_based import keys_by_object
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

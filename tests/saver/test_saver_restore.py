@@ -21,8 +21,8 @@ from cloudckpt.errors import (
     InvalidSavePathError,
     TensorNotFoundError,
 )
+from cloudckpt.objects.object_graph.stored import OBJECT_GRAPH
 from cloudckpt.saver.builder import BaseSaverBuilder
-from cloudckpt.saver.object_based import OBJECT_GRAPH
 from cloudckpt.saver.saveable_object import SaveableObject, SaveSpec
 from cloudckpt.saver.saver import Saver
 from cloudckpt.saver.saver_def import SaverDef

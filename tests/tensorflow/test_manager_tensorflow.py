@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import cloudckpt as ckpt
+from cloudckpt.manager.arguments import keep_policy
 from cloudckpt.state.retention import Kept, retain
 
 if TYPE_CHECKING:
@@ -59,8 +60,7 @@ def ours(hours: list[float], limits: dict[str, Any], last_preserved: float) -> l
     for number, hour in enumerate(hours):
         answer = retain(
             [*kept, Kept(str(number), START + hour * HOUR)],
-            max_to_keep=limits["max_to_keep"],
-            keep_every_n_hours=limits["keep_checkpoint_every_n_hours"],
+            keep_policy(limits["max_to_keep"], limits["keep_checkpoint_every_n_hours"], None, None, "min"),
             last_preserved=last_preserved,
         )
         kept, last_preserved = answer.kept, answer.last_preserved
@@ -166,3 +166,14 @@ def test_a_job_of_tensorflow_that_lost_its_state_file_is_recovered(tf: Any, tmp_
     assert tf.train.latest_checkpoint(str(tmp_path)) is None
     with ckpt.CheckpointManager(tmp_path) as recovered:
         assert recovered.restore_latest()[1] == 12
+
+
+def test_tensorflow_reads_a_directory_with_metrics(tf: Any, tmp_path: Path) -> None:
+    with ckpt.CheckpointManager(tmp_path, max_to_keep=1, best_metric="loss") as manager:
+        for step, loss in ((1, 0.5), (2, float("nan")), (3, 0.75)):
+            manager.save(step, {"w": np.ones(2)}, {"loss": loss})
+    state = tf.train.get_checkpoint_state(str(tmp_path))
+    assert [path.rpartition("/")[2] for path in state.all_model_checkpoint_paths] == ["ckpt-1", "ckpt-3"]
+    reader = tf.train.load_checkpoint(str(tmp_path))
+    assert reader.get_tensor("_CLOUDCKPT_METRICS") == b'{"loss": 0.75}'
+    assert reader.get_tensor("w").tolist() == [1.0, 1.0]

@@ -12,7 +12,8 @@ from cloudckpt import train
 from cloudckpt.checkpoint.prefix import open_prefix
 from cloudckpt.checkpoint.reader import open_checkpoint
 from cloudckpt.errors import InvalidArgumentError, TensorNotFoundError
-from cloudckpt.saver.object_based import OBJECT_GRAPH, keys_by_object
+from cloudckpt.objects.object_graph.stored import OBJECT_GRAPH
+from cloudckpt.saver.object_based import keys_by_object
 from tests.tensorflow.test_save_load_real_files import lacks_data, prefixes
 
 if TYPE_CHECKING:

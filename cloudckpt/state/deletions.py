@@ -1,4 +1,4 @@
-"""Deleting the checkpoints that a saver has dropped from its list, and no others.
+"""Deleting the checkpoints that a saver, or a manager like TensorFlow's, has dropped from its list, and no others.
 
 One that this saver has saved under a name is deleted only while it is still there as this saver wrote it, and no
 longer than any other state file of the directory names it: so two savers in one directory, each with a state file of
@@ -18,7 +18,7 @@ from cloudckpt.checkpoint.delete import delete_found, delete_written, find_doome
 from cloudckpt.checkpoint.v1_files import own_files
 from cloudckpt.errors import CloudckptError, PreconditionFailedError, StorageError
 from cloudckpt.state.other_states import OtherStates
-from cloudckpt.state.places import Places, is_url
+from cloudckpt.state.places import Places, place_of
 from cloudckpt.state.remove import VERSION_2
 from cloudckpt.state.state_file import STATE_FILENAME, last_component
 from cloudckpt.storage.urls import redacted
@@ -68,6 +68,11 @@ class Deletions:
         self._pending: list[_Pending] = []
         self._other_states = OtherStates()
 
+    @property
+    def pending(self) -> list[str]:
+        """The checkpoints that are yet to be deleted, in the order in which they were dropped; a fresh list."""
+        return [pending.name for pending in self._pending]
+
     def add(self, name: str, version: str | None) -> None:
         """Let a checkpoint be deleted, if it is still of that version; of any, if that is None."""
         self._pending.append(_Pending(name, version))
@@ -87,8 +92,8 @@ class Deletions:
         Cost: nothing if there is nothing to delete; else a LIST of the directory, a GET for each of its files that may
         be another state file and has changed, and for each checkpoint a GET, a DELETE and a batch of deletes.
         """
-        places = {_place(name) for name in kept}
-        self._pending = [pending for pending in self._pending if _place(pending.name) not in places]
+        places = {place_of(name) for name in kept}
+        self._pending = [pending for pending in self._pending if place_of(pending.name) not in places]
         if not self._pending:
             return
         try:
@@ -180,8 +185,3 @@ def _find_v1(prefix: Location) -> tuple[list[ObjectInfo], list[str]]:
     """The same in version 1 of the format: its file, or its first shard, without which the others are no checkpoint."""
     found = own_files(prefix)
     return found[:1], [info.key for info in found[1:]]
-
-
-def _place(name: str) -> str:
-    """One spelling of a path, for all those of one place."""
-    return name if is_url(name) else os.path.abspath(os.path.expanduser(name))

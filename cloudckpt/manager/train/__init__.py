@@ -1,0 +1,1 @@
+"""The manager of `cloudckpt.train`, which does as TensorFlow's does."""

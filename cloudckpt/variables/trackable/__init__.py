@@ -1,0 +1,1 @@
+"""Objects that keep track of what is assigned to them: modules, the containers in their attributes, Python state."""
