@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from cloudckpt.errors import StorageTimeoutError, TransientStorageError
 from cloudckpt.storage.deadline import pause, remaining, require_time, time_is_over
 from cloudckpt.storage.per_process import PerProcess
+from cloudckpt.storage.traffic import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,6 +106,7 @@ class Attempts:
             self._require_time_for_another(what, cause, number, seconds, elapsed)
             _log.warning("%s failed (attempt %d), trying again in %.1f s: %s", what, number, seconds, cause)
             self._sleep(seconds)
+            record(retries=1)
 
     def _seconds_to_wait(self, cause: TransientStorageError, number: int, left: float) -> float:
         """Random up to a bound that doubles, and never less than the server asked for, or than the budget demands.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
@@ -189,9 +189,11 @@ def _ending_in_time(limit: _Limit, outer: _Limit | None) -> Iterator[None]:
         return
     timer = threading.Timer(min(limit.end - time.monotonic(), threading.TIMEOUT_MAX), limit.cut)
     timer.daemon = True
-    timer.start()
+    with suppress(RuntimeError):  # the interpreter exits: what goes on looks at the clock before each request
+        timer.start()
     try:
         yield
     finally:
-        timer.cancel()
-        timer.join()
+        if timer.ident is not None:
+            timer.cancel()
+            timer.join()

@@ -21,6 +21,7 @@ from cloudckpt.errors import (
 )
 from cloudckpt.storage.buffers import flat_view, flat_views
 from cloudckpt.storage.store import Capabilities, IfAbsent, IfVersion, ObjectInfo, Store, Unfinished, Upload
+from cloudckpt.storage.traffic import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -94,6 +95,7 @@ class MemoryStore(Store):
     def get(self, key: str) -> tuple[bytes, ObjectInfo]:
         with _lock:
             file = self._file(key)
+            record(requests=1, received=file.size)
             return file.getvalue(), _described(key, file)
 
     def read(self, key: str, offset: int, into: Sequence[memoryview], version: str | None = None) -> None:
@@ -103,6 +105,7 @@ class MemoryStore(Store):
                 view[: piece.nbytes] = piece
                 offset += view.nbytes
             size = data.nbytes
+        record(requests=1, received=sum(view.nbytes for view in into))
         if offset > size:
             url = self.url(key)
             raise ShortReadError(f"{url} ends at byte {size}, expected {offset} bytes or more", path=url)
@@ -110,7 +113,9 @@ class MemoryStore(Store):
     def put(
         self, key: str, data: Buffer, condition: WriteCondition, *, crc32c: int, commit_id: str | None = None
     ) -> ObjectInfo:
-        return self.publish(key, bytes(flat_view(data)), condition, crc32c, commit_id)
+        whole = bytes(flat_view(data))
+        record(requests=1, sent=len(whole))
+        return self.publish(key, whole, condition, crc32c, commit_id)
 
     def create(self, key: str, size: int, condition: WriteCondition, *, commit_id: str | None = None) -> Upload:
         return _MemoryUpload(self, key, size, condition, commit_id)
@@ -210,6 +215,7 @@ class _MemoryUpload(Upload):
             raise StorageError(f"{self._store.url(self._key)}: a part ends beyond its {self._size} bytes")
         self._data[offset : offset + len(data)] = data
         self._written[offset] = len(data)
+        record(requests=1, sent=len(data))
 
     def complete(self, crc32c: int) -> ObjectInfo:
         self._check_open()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
+from functools import partial
 
 import pytest
 
@@ -202,7 +204,7 @@ def test_the_first_failure_is_the_one_that_is_raised():
         run_side_by_side([second, first], threads=2)
 
 
-def test_an_interrupt_reaches_the_requests_of_other_threads(monkeypatch):
+def test_an_interrupt_reaches_the_requests_of_other_threads():
     started, ended = threading.Barrier(3), []
 
     def task():
@@ -211,13 +213,30 @@ def test_an_interrupt_reaches_the_requests_of_other_threads(monkeypatch):
             started.wait(30)
             ended.append(cut.wait(30))
 
-    def interrupted(*_, **__):
+    def interrupt():
         started.wait(30)
-        raise KeyboardInterrupt
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
 
-    monkeypatch.setattr("cloudckpt.storage.side_by_side.wait", interrupted)
     began = time.monotonic()
+    user = threading.Thread(target=interrupt)
+    user.start()
     with pytest.raises(KeyboardInterrupt):
         run_side_by_side([task] * 2, threads=2)
+    user.join()
     assert ended == [True, True]
     assert time.monotonic() - began < 25
+
+
+def test_where_no_thread_can_be_started_the_limits_hold_and_the_caller_works(monkeypatch):
+    def refuse(_):
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    done = []
+    with time_limit(30):
+        run_side_by_side([partial(done.append, number) for number in range(10)], threads=4)
+        assert remaining() > 0
+    assert done == [*range(10)]
+    with pytest.raises(ZeroDivisionError):
+        run_side_by_side([lambda: 1 / 0, lambda: done.append(10)], threads=4)
+    assert done == [*range(10)]

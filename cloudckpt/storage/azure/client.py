@@ -12,6 +12,7 @@ from cloudckpt.storage.deadline import require_time, time_is_over, under_way
 from cloudckpt.storage.filesystem.process import of_each_process
 from cloudckpt.storage.http.client import Response
 from cloudckpt.storage.server_clock import ServerClock
+from cloudckpt.storage.traffic import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -66,6 +67,7 @@ class AzureClient:
         """
         url, filesystem = self.url(key), self._filesystem.get()
         require_time(url)
+        record(requests=1)
         container = filesystem.service_client.get_container_client(self._container)
         under_work = asyncio.run_coroutine_threadsafe(work(container), filesystem.loop)
         with translated(url), under_way(lambda: _cancel(under_work)):

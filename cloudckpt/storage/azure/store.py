@@ -30,6 +30,7 @@ from cloudckpt.storage.failures import Failures
 from cloudckpt.storage.http.range import short_read, total_size
 from cloudckpt.storage.single_put import SinglePutUpload
 from cloudckpt.storage.store import Capabilities, ObjectInfo, Store
+from cloudckpt.storage.traffic import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -180,6 +181,7 @@ class AzureStore(Store):
         data, metadata = b"".join(flat_views(buffers)), metadata_of(commit_id)
         options = {"length": len(data), "metadata": metadata, **conditions_of(condition)}
         answer = self._client.call(key, "upload_blob", BytesIO(data), overwrite=True, **options)
+        record(sent=len(data))
         return parse_answer(key, len(data), answer, metadata)
 
     def _download(self, key: str, options: dict[str, Any]) -> tuple[bytes, Any]:
@@ -189,4 +191,6 @@ class AzureStore(Store):
             stream = await self._client.blob(container, key, "download_blob", **options)
             return await stream.readall(), stream.properties
 
-        return self._client.run(key, download)
+        data, properties = self._client.run(key, download)
+        record(received=len(data))
+        return data, properties

@@ -19,6 +19,7 @@ from cloudckpt.storage.azure.errors import error_code
 from cloudckpt.storage.azure.info import conditions_of, parse_answer
 from cloudckpt.storage.buffers import flat_views
 from cloudckpt.storage.store import Always, ObjectInfo, Upload
+from cloudckpt.storage.traffic import record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,6 +64,7 @@ class AzureUpload(Upload):
     def write(self, offset: int, buffers: Sequence[Buffer], crc32c: int) -> None:
         data = b"".join(flat_views(buffers))
         self._client.call(self._key, "stage_block", self._block(offset), BytesIO(data), length=len(data))
+        record(sent=len(data))
 
     def complete(self, crc32c: int) -> ObjectInfo:
         url = self._client.url(self._key)

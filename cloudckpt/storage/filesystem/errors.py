@@ -12,6 +12,7 @@ from cloudckpt.errors import (
     TransientStorageError,
     UnsupportedOperationError,
 )
+from cloudckpt.storage.traffic import record
 from cloudckpt.storage.urls import cause_of, reason_of
 
 if TYPE_CHECKING:
@@ -33,8 +34,10 @@ _KINDS: tuple[tuple[type[BaseException], type[StorageError], str], ...] = (
 def classified(url: str, filesystem: object) -> Iterator[None]:
     """Raise whatever the filesystem raises inside the block as a `StorageError` about `url`.
 
-    Filesystems raise what their libraries raise, so anything can come: what is not known counts as permanent.
+    Filesystems raise what their libraries raise, so anything can come: what is not known counts as permanent. Each
+    block is one operation of the filesystem, and counted as a request.
     """
+    record(requests=1)
     try:
         yield
     except StorageError:

@@ -26,6 +26,7 @@ from cloudckpt.storage.filesystem.upload import FilesystemUpload
 from cloudckpt.storage.single_writer import warn_of_single_writer
 from cloudckpt.storage.store import Capabilities, IfAbsent, IfVersion, ObjectInfo, Store, Unfinished
 from cloudckpt.storage.temporaries import completed_name, is_temporary
+from cloudckpt.storage.traffic import record
 from cloudckpt.storage.urls import redacted
 
 if TYPE_CHECKING:
@@ -140,6 +141,7 @@ class FilesystemStore(Store):
         for _ in range(_LOOKS):
             with classified(self.url(key), self._filesystem):
                 data: bytes = self._filesystem.cat_file(key)
+            record(received=len(data))
             after = self.stat(key)
             if after.version == before.version and len(data) == after.size:
                 return data, after
@@ -152,6 +154,7 @@ class FilesystemStore(Store):
         end = offset + sum(view.nbytes for view in into)
         with classified(url, self._filesystem):
             data = self._filesystem.cat_file(key, start=offset, end=end) if end > offset else b""
+        record(received=len(data))
         if version is not None and (found := self.stat(key).version) != version:
             raise ObjectChangedError(f"{url} was replaced: found version {found}, expected {version}", path=url)
         if len(data) > end - offset:

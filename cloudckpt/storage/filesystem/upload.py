@@ -13,6 +13,7 @@ from cloudckpt.storage.filesystem.errors import classified
 from cloudckpt.storage.single_writer import require_absent
 from cloudckpt.storage.store import IfAbsent, ObjectInfo, Upload
 from cloudckpt.storage.temporaries import temporary_name
+from cloudckpt.storage.traffic import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -73,6 +74,7 @@ class FilesystemUpload(Upload):
             for view in flat_views(buffers):
                 self._file.write(view)
                 self._position += view.nbytes
+            record(sent=self._position - offset)
 
     @contextmanager
     def _once(self) -> Iterator[None]:

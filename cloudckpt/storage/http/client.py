@@ -27,6 +27,7 @@ from cloudckpt.storage.http.message import (
 )
 from cloudckpt.storage.http.pool import ConnectionPool, Origin, shut
 from cloudckpt.storage.http.proxy import Proxies
+from cloudckpt.storage.traffic import record
 
 if TYPE_CHECKING:
     import ssl
@@ -120,6 +121,7 @@ class HttpClient:
         try:
             with under_way(partial(shut, sock)):
                 response = receive(answer, request)
+            record(received=response.filled or len(response.body))
             reusable = answer.isclosed() and not answer.will_close
         finally:
             if reusable:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from cloudckpt.errors import StorageError
 from cloudckpt.storage.buffers import flat_views
 from cloudckpt.storage.http.message import Response
+from cloudckpt.storage.traffic import record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,13 +73,16 @@ def send(connection: http.client.HTTPConnection, request: Request, proxy: Proxy 
     if views or request.method in ("PUT", "POST"):
         connection.putheader("Content-Length", str(sum(map(len, views))))
     connection.endheaders()
+    record(requests=1)
     try:
         for view in views:
             for start in range(0, len(view), _PIECE):
                 connection.sock.sendall(view[start : start + _PIECE])
     except ENDED as error:
         return _early_answer(connection, error)
-    return connection.getresponse()
+    answer = connection.getresponse()
+    record(sent=sum(map(len, views)))
+    return answer
 
 
 def _put_header(connection: http.client.HTTPConnection, request: Request, name: str, value: str) -> None:

@@ -8,6 +8,7 @@ import os
 from typing import TYPE_CHECKING
 
 from cloudckpt.errors import ShortReadError
+from cloudckpt.storage.traffic import record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +27,7 @@ def write_from(descriptor: int, offset: int, views: Sequence[memoryview]) -> Non
     rest = list(views)
     while rest:
         done = os.pwritev(descriptor, _one_call(rest), offset)
+        record(requests=1, sent=done)
         offset += done
         rest = _after(rest, done)
 
@@ -35,6 +37,7 @@ def read_into(descriptor: int, offset: int, views: Sequence[memoryview], path: s
     rest = [view for view in views if view.nbytes]
     while rest:
         done = os.preadv(descriptor, _one_call(rest), offset)
+        record(requests=1, received=done)
         if not done:
             missing = sum(view.nbytes for view in rest)
             raise ShortReadError(

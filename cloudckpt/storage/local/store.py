@@ -23,6 +23,7 @@ from cloudckpt.storage.local.version import described, refuse_pipe, require_vers
 from cloudckpt.storage.one_part import put_in_one_part
 from cloudckpt.storage.store import Capabilities, ObjectInfo, Store, Unfinished
 from cloudckpt.storage.temporaries import completed_name, is_temporary
+from cloudckpt.storage.traffic import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -90,6 +91,7 @@ class LocalStore(Store):
         with open(key, "rb", buffering=0) as file:
             info = described(key, os.fstat(file.fileno()))
             data: bytes = file.readall()
+            record(requests=1, received=len(data))
             require_version(key, file.fileno(), info.version)
         return data, info
 
