@@ -24,7 +24,7 @@ INSTALL_INPUTS := pyproject.toml $(wildcard hatch_build.py protos/*)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test faults check format docs bench fuzz servers compose clean
+.PHONY: help demo test faults check format docs bench soak fuzz servers compose clean
 
 help:  ## Say what each target does
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ docs: $(VENV)/installed-dev  ## Build the documentation into docs/_build/html; a
 
 bench: $(VENV)/installed-bench  ## Measure import, save and restore beside others (BENCH_FLAGS="local many")
 	@scripts/servers.sh "$(CLOUDCKPT_SERVERS)" $(BIN)/python -m benchmarks $(BENCH_FLAGS)
+
+soak: $(VENV)/installed-demo  ## Kill a job at random moments, hundreds of times (SOAK_KILLS=200, SOAK_SECONDS, SOAK_SEED)
+	@$(BIN)/python examples/soak.py
 
 fuzz: $(VENV)/installed-fuzz  ## Feed mutated files to every reader, guided by coverage (FUZZ_SECONDS=600, FUZZ_FLAGS="v1 v2")
 	$(BIN)/python -m fuzz --seconds $(FUZZ_SECONDS) $(if $(FUZZ_KEEP),--keep "$(FUZZ_KEEP)") $(FUZZ_FLAGS)

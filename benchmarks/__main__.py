@@ -9,7 +9,21 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from benchmarks import gcs, growth, import_time, local_disk, many, network, one_slice, peak_memory, requests, s3, saver
+from benchmarks import (
+    asynchronous,
+    gcs,
+    growth,
+    import_time,
+    local_disk,
+    managers,
+    many,
+    network,
+    one_slice,
+    peak_memory,
+    requests,
+    s3,
+    saver,
+)
 from benchmarks.options import Options, parse_options
 from benchmarks.report import Goal, Report, goals_table
 
@@ -25,6 +39,8 @@ SUBJECTS: dict[str, Callable[[Options, Path], Report]] = {
     "requests": requests.measure,
     "many": many.measure,
     "saver": saver.measure,
+    "managers": managers.measure,
+    "async": asynchronous.measure,
     "slice": one_slice.measure,
     "memory": peak_memory.measure,
     "growth": growth.measure,

@@ -27,6 +27,7 @@ from cloudckpt.errors import (
 from cloudckpt.garbage.collect import collect_garbage
 from cloudckpt.garbage.report import GarbageReport
 from cloudckpt.manager.checkpoint_manager import CheckpointManager
+from cloudckpt.manager.run import run
 from cloudckpt.objects.trees.load import load
 from cloudckpt.objects.trees.save import save
 from cloudckpt.state.latest import latest_checkpoint
@@ -34,12 +35,15 @@ from cloudckpt.stored.checkpoint import StoredCheckpoint, open_checkpoint
 from cloudckpt.stored.tensor import StoredTensor
 from cloudckpt.variables.graphs.graph import Graph
 from cloudckpt.variables.sessions.session import Session
+from cloudckpt.variables.trackable.module import Module
+from cloudckpt.variables.trackable.recognition import NoDependency
+from cloudckpt.variables.trackable.trackable import Trackable
 from cloudckpt.variables.variable import Variable
 from cloudckpt.verification.report import VerifyReport
 from cloudckpt.verification.verify import verify
 
 if TYPE_CHECKING:
-    from cloudckpt import compat, eager, raw_ops, train
+    from cloudckpt import compat, eager, keep, preemption, raw_ops, reports, train
 
 __version__ = "0.1.0.dev0"
 
@@ -59,6 +63,8 @@ __all__ = [
     "Graph",
     "InvalidArgumentError",
     "InvalidSavePathError",
+    "Module",
+    "NoDependency",
     "RecoveryWarning",
     "Session",
     "SingleWriterWarning",
@@ -69,15 +75,20 @@ __all__ = [
     "StoredTensor",
     "StructureError",
     "TensorNotFoundError",
+    "Trackable",
     "Variable",
     "VerifyReport",
     "collect_garbage",
     "compat",
     "eager",
+    "keep",
     "latest_checkpoint",
     "load",
     "open_checkpoint",
+    "preemption",
     "raw_ops",
+    "reports",
+    "run",
     "save",
     "train",
     "verify",
@@ -85,7 +96,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """The doors with TensorFlow's names, when they are first asked for: together they take longer than all the rest."""
-    if name in {"compat", "eager", "raw_ops", "train"}:
+    """The doors behind this one, when they are first asked for: together they take longer than all the rest."""
+    if name in {"compat", "eager", "keep", "preemption", "raw_ops", "reports", "train"}:
         return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -16,7 +16,7 @@ import cloudckpt
 REPOSITORY = Path(__file__).parent.parent
 INTEGRATIONS = {"aiobotocore", "aiohttp", "boto3", "botocore", "gcsfs", "google.auth", "requests", "s3fs"}
 FRAMEWORKS = {"jax", "keras", "tensorflow", "torch"}
-DOORS = {"compat", "eager", "raw_ops", "train"}
+DOORS = {"compat", "eager", "keep", "preemption", "raw_ops", "reports", "train"}
 PROGRAM = "import json, sys, cloudckpt; print(json.dumps(sorted(sys.modules)))"
 
 

@@ -14,10 +14,11 @@ REFERENCE = Path(__file__).parent.parent / "docs" / "reference"
 SECTION = re.compile(r"^## (.+)$", re.MULTILINE)
 ROW = re.compile(r"^\| (?:`(\w+)[^`|]*`|[^|]*) \|.*\|$", re.MULTILINE)
 HEAD = re.compile(
-    r"^\| (argument|raises|returns|attribute|method|function of .*|who|TensorFlow) \||^\|---", re.MULTILINE
+    r"^\| (argument|raises|returns|attribute|method|function of .*|who|what is restored|TensorFlow) \||^\|---",
+    re.MULTILINE,
 )
 
-# The names on the pages of `tf.compat.v1.train.Saver` and `tf.contrib.eager.Saver`, in their order.
+# The names on the pages of `tf.compat.v1.train.Saver`, `tf.contrib.eager.Saver` and `tf.train.Checkpoint`, in order.
 SAVER = {
     "Saver": """
         var_list reshape sharded max_to_keep keep_checkpoint_every_n_hours name restore_sequentially saver_def builder
@@ -39,9 +40,20 @@ SAVER = {
         list_variables load_variable load_checkpoint checkpoints_iterator""",
 }
 EAGER_SAVER = {"Saver": "var_list RuntimeError", "save": "file_prefix global_step", "restore": "file_prefix"}
+CHECKPOINT = {
+    "Checkpoint": "root kwargs ValueError save_counter",
+    "Saving": "file_prefix options",
+    "Restoring": "save_path options CheckpointNotFoundError",
+    "Status": """
+        assert_consumed assert_existing_objects_matched assert_nontrivial_match expect_partial initialize_or_restore
+        run_restore_ops""",
+    "CheckpointOptions": """
+        experimental_io_device experimental_enable_async_checkpoint experimental_write_callbacks enable_async
+        experimental_skip_slot_variables experimental_sharding_callback""",
+}
 NAMES = [
     (page, section, name)
-    for page, sections in (("train-saver.md", SAVER), ("eager-saver.md", EAGER_SAVER))
+    for page, sections in (("train-saver.md", SAVER), ("eager-saver.md", EAGER_SAVER), ("checkpoint.md", CHECKPOINT))
     for section, names in sections.items()
     for name in names.split()
 ]
@@ -80,6 +92,6 @@ def test_every_difference_from_tensorflow_has_its_row() -> None:
     assert departing_programs() == {"::".join(found.groups()) for found in NAMED_TEST.finditer(listed)}
 
 
-@pytest.mark.parametrize("page", ["train-saver.md", "eager-saver.md"])
+@pytest.mark.parametrize("page", ["train-saver.md", "eager-saver.md", "checkpoint.md"])
 def test_every_row_names_a_test(page: str) -> None:
     assert [line for _, _, line in rows(page) if not NAMED_TEST.search(line)] == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from cloudckpt.storage.side_by_side import run_side_by_side
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from cloudckpt.storage.store import Store
 
-__all__ = ["COPIED_BYTES", "MemoryLimit", "run_side_by_side", "writing_threads"]
+__all__ = ["COPIED_BYTES", "MemoryLimit", "behind", "run_side_by_side", "writing_threads"]
 
 COPIED_BYTES = 96 << 20
 """What one save or load has at most of bytes that can't go straight from or to the arrays, whatever is in flight."""
@@ -47,7 +48,23 @@ class MemoryLimit:
                 self._changed.notify_all()
 
 
+_share: ContextVar[int] = ContextVar("one processor of how many", default=1)
+
+SHARE_BEHIND = 4
+
+
+@contextmanager
+def behind() -> Iterator[None]:
+    """Let the block write behind something that matters more: with one thread for every four processors."""
+    token = _share.set(SHARE_BEHIND)
+    try:
+        yield
+    finally:
+        _share.reset(token)
+
+
 def writing_threads(store: Store) -> int:
     """How many threads write: what they do on a disk of this machine is work for its processors, not waiting."""
     most = store.max_concurrency
-    return min(most, os.cpu_count() or 1) if store.capabilities.local_files else most
+    processors = max(1, (os.cpu_count() or 1) // _share.get())
+    return min(most, processors) if store.capabilities.local_files else most

@@ -65,8 +65,9 @@ def collect_garbage(
         StorageError: the store failed. A deletion that fails is raised when all others were tried.
 
     Cost: a GET of the state file; a LIST (one request a thousand files, those in folders below included); a GET of the
-    index for each prefix that has old data files beside it which it may not name; one request for the unfinished
-    uploads, where the store can list them; and the deletions: one each, on S3 a LIST and a batch for each prefix.
+    index for each prefix that has old data files beside it which it may not name, and a LIST of indexes that were put
+    aside where it does not; one request for the unfinished uploads, where the store can list them; and the deletions:
+    one each, on S3 a LIST and a batch for each prefix.
     """
     _check(min_age, no_writers=no_writers, checkpoint_name=checkpoint_name)
     with open_location(directory, storage_options) as location:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from cloudckpt.bundle.index import decode_index
 from cloudckpt.bundle.naming import index_filename
+from cloudckpt.checkpoint.quarantine import quarantined_indexes
 from cloudckpt.errors import (
     CheckpointDamagedError,
     CheckpointVersionError,
@@ -94,8 +95,27 @@ class Collector:
             self._removal.keep(prefix, f"its index can't be read, so nobody knows which data files it needs: {error}")
             return
         kind = GarbageKind.DATA_WITHOUT_INDEX if index is None else GarbageKind.UNNAMED_DATA
-        if garbage := unnamed(prefix, index, old):
+        if garbage := self._unneeded(prefix, unnamed(prefix, index, old)):
             self._removal.remove(kind, garbage, f"{prefix}.data-")
+
+    def _unneeded(self, prefix: str, files: Sequence[ObjectInfo]) -> Sequence[ObjectInfo]:
+        """Those files that no broken checkpoint which was put aside needs.
+
+        Looked up after the index was read: putting aside copies the index before it deletes it.
+        """
+        for aside in quarantined_indexes(self._store, prefix) if files else ():
+            try:
+                index = decode_index(self._store.get(aside.key)[0], self._store.url(aside.key))
+            except (
+                CheckpointDamagedError,
+                CheckpointVersionError,
+                ObjectNotFoundError,
+                PermissionDeniedError,
+            ) as error:
+                self._removal.keep(aside.key, f"it can't be read, so nobody knows which data files it needs: {error}")
+                return ()
+            files = unnamed(prefix, index, files)
+        return files
 
     def _index(self, prefix: str) -> BundleIndex | None:
         key = index_filename(prefix)

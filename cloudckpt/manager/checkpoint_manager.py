@@ -3,51 +3,50 @@
 from __future__ import annotations
 
 import logging
-import operator
-from contextlib import contextmanager
-from functools import partial
-from typing import TYPE_CHECKING, Any, Self, SupportsIndex
+import weakref
+from typing import TYPE_CHECKING, Any, Literal, Self, SupportsIndex
 
-from cloudckpt.checkpoint.commit import SavedCheckpoint, save_tensors
-from cloudckpt.checkpoint.reader import open_checkpoint
-from cloudckpt.checkpoint.save_time import collection_age
-from cloudckpt.errors import CheckpointNotFoundError, CloudckptError, CommitConflictError, CommitUnknownError
-from cloudckpt.garbage.collect import MIN_AGE, collect_in
-from cloudckpt.manager.held_state import HeldState
-from cloudckpt.manager.newest import newest_whole
-from cloudckpt.objects.trees.load import load_tree
-from cloudckpt.objects.trees.save import tensors_of
-from cloudckpt.state.directory import DirectoryView, look
-from cloudckpt.state.recovery import steps_of
-from cloudckpt.state.retention import Kept
-from cloudckpt.state.state_file import LONGEST_SAVE_TIME
-from cloudckpt.state.steps import MAX_STEP, checkpoint_name
-from cloudckpt.storage.deadline import time_limit
-from cloudckpt.storage.open import Location, open_location
+from cloudckpt.manager.arguments import (
+    MAX_TO_KEEP,
+    check_directory_options,
+    checked_step,
+    keep_policy,
+)
+from cloudckpt.manager.background.saves import BackgroundSaves
+from cloudckpt.manager.cadence import Cadence
+from cloudckpt.manager.directory.tier import Tier
+from cloudckpt.manager.preemption.detect import detect
+from cloudckpt.manager.preemption.last_save import Preemption
+from cloudckpt.manager.reporting.observer import Observer
+from cloudckpt.manager.saves import Saves
+from cloudckpt.manager.stored_steps import StoredSteps
+from cloudckpt.manager.tiers.two_tiers import LOCAL_MAX_TO_KEEP, TwoTiers
+from cloudckpt.state.metrics import checked_metrics
+from cloudckpt.state.policies import Latest
+from cloudckpt.storage.open import open_location
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from types import TracebackType
 
-    from numpy.typing import NDArray
-
-    from cloudckpt.checkpoint.prefix import PrefixFiles
-    from cloudckpt.garbage.report import GarbageReport
+    from cloudckpt.manager.background.saves import WhenBusy
+    from cloudckpt.manager.preemption.notice import NoticeSource
+    from cloudckpt.manager.reporting.reports import Listener
+    from cloudckpt.state.policies import Policy
 
 __all__ = ["CheckpointManager"]
 
 logger = logging.getLogger(__name__)
 
-NO_DEFAULT: Any = object()
 
-
-class CheckpointManager:
+class CheckpointManager(StoredSteps):
     """One directory of checkpoints, `<directory>/ckpt-<step>`: saves steps, drops old ones, and finds the newest.
 
-    A step counts from the moment `save` returns, and a crash at any earlier moment leaves the step before it. What is
-    too old is deleted only after that. Two managers of one directory never mix: the one that comes second gets
-    `CommitConflictError`, and raises it at every save until it restores again. Not for several threads at once.
+    A step counts from the moment `save` returns (with `asynchronous=True`, from `wait`'s), and a crash at any earlier
+    moment leaves the step before it. What is too old is deleted only after that. Two managers of one directory never
+    mix: the one that comes second gets `CommitConflictError`, and raises it at every save until it restores again. Any
+    thread may call any method; saves come one after another.
 
     It writes the `checkpoint` state file that TensorFlow reads, and takes over directories that TensorFlow wrote.
 
@@ -55,6 +54,28 @@ class CheckpointManager:
         directory: a local path, or any URL that fsspec reads; made when the first step is saved.
         max_to_keep: how many of the newest steps stay; None or 0 for all.
         keep_every_n_hours: of the older steps, keep one for every so many hours, for ever.
+        keep: a policy in place of the two, such as `keep.Latest(3) | keep.EverySteps(1000)`.
+        save_every_n_steps: the multiples of this are due to be saved.
+        save_every_n_minutes: a step is due when so much time has passed. With neither, every step is.
+        best_metric: the metric that `best_step` looks at; the best step by it stays, whatever else says.
+        best_mode: "min" or "max", which of its values is the best.
+        asynchronous: whether `save` returns as soon as it has a copy of the state, which is then saved behind; see
+            docs/guides/asynchronous.md for what that promises, and what the program's exit waits for.
+        when_busy: what an asynchronous `save` does while another is in flight: "wait" for its end, "skip" this one, or
+            "replace" the one that waits behind it, if there is one, by this one, which takes a second copy's memory.
+        preemption: sources of notices that this machine is to be taken away, such as `preemption.detect()`; see
+            `reached_preemption`. They are stopped by `close`.
+        local_directory: a fast folder of this machine, to which every save goes before the directory; see
+            docs/guides/two_tiers.md for what a restart goes on from then.
+        local_max_to_keep: how many of the newest steps stay there.
+        upload_every: of so many saves one goes on from there to the directory, at least.
+        upload_in_background: whether it does so behind; else `save` returns when it is there.
+        on_event: what is told of saves, restores and deletions, as they end: a callable that takes a report
+            (docs/guides/observe.md), or several. An error in it is logged, and no more.
+        progress: False for no bars on long transfers; None for bars, if rich is installed and stderr is a terminal,
+            while the caller waits; True also for those behind.
+        quarantine: whether a restore of the newest step puts broken ones aside (docs/design/quarantine.md), so that
+            nobody takes them for checkpoints any more; they are not deleted. Nothing may copy into the directory then.
         max_save_time: seconds that a save may take until its commit, 12 hours by default. What is longer is written
             into the state file before the first save, and collectors of garbage wait accordingly (`collect_garbage`).
         checkpoint_name: the base name of the checkpoints; others beside them are never touched.
@@ -64,7 +85,8 @@ class CheckpointManager:
 
     Raises:
         CheckpointPathError: the directory names no place, or its protocol is unknown.
-        ValueError: a limit is negative, or the base name can't be one.
+        TypeError: an argument is of the wrong type.
+        ValueError: a limit is negative, arguments exclude each other, or the base name can't be one.
         StorageError: the package for its protocol is not installed.
     """
 
@@ -72,45 +94,64 @@ class CheckpointManager:
         self,
         directory: str | os.PathLike[str],
         *,
-        max_to_keep: int | None = 5,
+        max_to_keep: int | None = MAX_TO_KEEP,
         keep_every_n_hours: float | None = None,
+        keep: Policy | None = None,
+        save_every_n_steps: int | None = None,
+        save_every_n_minutes: float | None = None,
+        best_metric: str | None = None,
+        best_mode: Literal["min", "max"] = "min",
+        asynchronous: bool = False,
+        when_busy: WhenBusy = "wait",
+        preemption: Sequence[NoticeSource] | None = None,
+        local_directory: str | os.PathLike[str] | None = None,
+        local_max_to_keep: int = LOCAL_MAX_TO_KEEP,
+        upload_every: int = 1,
+        upload_in_background: bool = True,
+        on_event: Listener | Iterable[Listener] | None = None,
+        progress: bool | None = None,
+        quarantine: bool = False,
         max_save_time: float | None = None,
         checkpoint_name: str = "ckpt",
         storage_options: Mapping[str, Any] | None = None,
         timeout: float | None = None,
     ) -> None:
-        if max_to_keep is not None and operator.index(max_to_keep) < 0:
-            raise ValueError(f"max_to_keep must be None, 0 or more, got {max_to_keep}")
-        if keep_every_n_hours is not None and not keep_every_n_hours > 0:
-            raise ValueError(f"keep_every_n_hours must be None or more than 0, got {keep_every_n_hours}")
-        if max_save_time is not None and not 0 < max_save_time <= LONGEST_SAVE_TIME:
-            raise ValueError(
-                f"max_save_time must be None, or seconds up to {LONGEST_SAVE_TIME:.0f}, got {max_save_time}"
-            )
-        if timeout is not None and not timeout > 0:
-            raise ValueError(f"timeout must be None or more than 0 seconds, got {timeout}")
-        if not checkpoint_name or not checkpoint_name.isprintable() or not {"/", "\\"}.isdisjoint(checkpoint_name):
-            raise ValueError(f"checkpoint_name must be a plain name, got {checkpoint_name!r}")
-        self._directory = open_location(directory, storage_options)
-        self._base_name = checkpoint_name
-        self._closed = False
-        self._timeout = timeout
-        self._max_save_time = max_save_time
-        self._held = HeldState(
-            self._directory,
+        policy = keep_policy(max_to_keep, keep_every_n_hours, keep, best_metric, best_mode)
+        check_directory_options(checkpoint_name, max_save_time, timeout)
+        self._cadence = Cadence(save_every_n_steps, save_every_n_minutes)
+        observer = Observer(on_event, progress=progress)
+        options: dict[str, Any] = {"quarantine": quarantine, "timeout": timeout}
+        tier: Tier | TwoTiers
+        tier = bucket = Tier(
+            open_location(directory, storage_options),
             checkpoint_name,
-            max_to_keep=max_to_keep,
-            keep_every_n_hours=keep_every_n_hours,
+            keep=policy,
             max_save_time=max_save_time,
+            **options,
         )
+        self._preemption = Preemption(preemption, request_save=self._cadence.request, tell=observer.preempted)
+        weakref.finalize(self, self._preemption.close).atexit = False
+        if local_directory is not None:
+            tier = TwoTiers(
+                Tier(open_location(local_directory), checkpoint_name, keep=Latest(local_max_to_keep), **options),
+                bucket,
+                upload_every=upload_every,
+                in_background=upload_in_background,
+                is_ending=self._preemption.reached,
+                observer=observer,
+            )
+        super().__init__(tier, observer, best_metric=best_metric, best_mode=best_mode, max_save_time=max_save_time)
+        background = BackgroundSaves(when_busy) if asynchronous else None
+        self._saves = Saves(tier, self._preemption, background, observer=observer)
 
-    @property
-    def directory(self) -> str:
-        """The directory, without credentials."""
-        return self._directory.url
-
-    def save(self, step: SupportsIndex, state: object) -> str:
+    def save(
+        self, step: SupportsIndex, state: object, metrics: Mapping[str, Any] | None = None, *, force: bool = False
+    ) -> str | None:
         """Save a tree as a step; when this returns it is whole, durable, and what a restart finds.
+
+        With `asynchronous=True` it returns once it has a copy of the state, which may then be written to; the step is
+        durable when `wait` returns, and before that a restart finds it or what it found before. What an earlier save
+        has failed with is raised first, once, and then this step is not saved.
 
         A step that exists is replaced in one atomic step. A step below the newest one goes back in time: the steps
         from there up are left behind, on disk but never resumed.
@@ -118,9 +159,13 @@ class CheckpointManager:
         Args:
             step: the global step, 0 or more.
             state: a tree, as `cloudckpt.save` takes it.
+            metrics: numbers by name, such as `{"loss": 0.3}`: kept in the state file and in the checkpoint, for
+                `best_step` and the policy `Best`. NaN and infinity are kept, too, and NaN is never the best.
+            force: save the step also if it is not due.
 
         Returns:
-            The checkpoint's prefix.
+            The checkpoint's prefix; None, and nothing is done, if the step is not due (`should_save`), or is skipped
+            because another save is in flight.
 
         Raises:
             ValueError: the step is negative or no int64, or the manager is closed.
@@ -134,166 +179,92 @@ class CheckpointManager:
             StorageError: the store failed.
 
         Cost: as `cloudckpt.save`, one PUT of the state file (two to go back in time; before the first save a GET, and a
-        LIST, if nothing was restored), and for each step that is dropped a GET and two deletes.
+        LIST, if nothing was restored), and for each step that is dropped a GET and two deletes. With a policy `Best`
+        also four requests for each checkpoint whose metrics the state file does not have, once.
         """
         self._check_open()
-        number, tensors = _checked_step(step), tensors_of(state)
-        with time_limit(self._timeout), _about(number):
-            self._held.check()
-            prefix = self._prefix(number)
-            checkpoint = self._save(number, prefix, tensors)
-            self._held.name(number, checkpoint.index, committed=prefix.url)
-        return prefix.url
+        number, rated = checked_step(step), checked_metrics(metrics or {})
+        if not force and not self._cadence.is_due(number):
+            return None
+        return self._cadence.counted(number, lambda: self._saves.save(number, state, rated))
 
-    def _save(self, step: int, prefix: Location, tensors: dict[str, NDArray[Any]]) -> SavedCheckpoint:
-        try:
-            return self._save_tensors(step, prefix, tensors)
-        except CommitConflictError as error:
-            if not self._held.settle(step, error.winner):
-                self._held.lose(error)
-                raise
-        return self._save_tensors(step, prefix, tensors)
+    def should_save(self, step: SupportsIndex) -> bool:
+        """Whether a step is due to be saved: by the steps or minutes of this manager, or on demand. No request.
 
-    def _save_tensors(self, step: int, prefix: Location, tensors: dict[str, NDArray[Any]]) -> SavedCheckpoint:
-        try:
-            return save_tensors(
-                prefix,
-                tensors,
-                reuse_names=self._held.attempt(step),
-                replaceable=self._held.replaceable(step),
-                before_commit=partial(self._held.make_way, step),
-                max_save_time=self._max_save_time,
-            )
-        except CommitUnknownError as error:
-            self._held.doubt(error)
-            raise
-
-    def restore_latest(self, *, default: Any = NO_DEFAULT, like: object = None) -> Any:
-        """Load the newest whole checkpoint, whatever the crash that came before.
-
-        That is the newest one that the state file names and whose files are all there; or a newer one that was
-        committed just before the job died. One that is not whole is passed over with a `RecoveryWarning`. Nothing in
-        the directory is changed.
-
-        Args:
-            default: what to return if the directory has no checkpoint at all, such as `(initial_state, 0)`.
-            like: a template for the tree, as `cloudckpt.load` takes it.
-
-        Returns:
-            The tree and its step; or the default.
-
-        Raises:
-            CheckpointNotFoundError: there is nothing, and no default.
-            CheckpointDamagedError: there is something, but nothing whole: a job must not start from scratch by
-                mistake.
-            StructureError: the checkpoint does not fit `like`.
-            StorageError: the store failed, or denied access.
-
-        Cost: a GET of the state file, a LIST (one request a thousand files), and what `cloudckpt.load` costs without
-        its LIST; up to four requests for each checkpoint that is passed over.
-        """
-
-        def load(step: int, files: PrefixFiles) -> Any:
-            return load_tree(self._prefix(step), like=like, files=files)
-
-        self._check_open()
-        with time_limit(self._timeout):
-            view, found = newest_whole(self._directory, self._base_name, load)
-        if found is None:
-            self._held.take(view)
-            return self._nothing(default)
-        step, tree = found
-        self._held.take(view, self._kept(step, view))
-        logger.info("restored step %d from %s", step, self.directory)
-        return tree, step
-
-    def restore(self, step: SupportsIndex, *, like: object = None) -> Any:
-        """Load one step. Nothing in the directory is changed: a later save of a lower step than the newest does that.
+        A step is due if it is a multiple of `save_every_n_steps`, or the first one after such a multiple that was
+        passed; if `save_every_n_minutes` have passed since the last save was begun, or since this manager was made or
+        has restored; after `request_save`; and always, if neither was given. The step that was saved or restored last
+        is not due again.
 
         Raises:
             ValueError, TypeError: it is no step, as for `save`.
-            CheckpointNotFoundError: there is no such step.
-            CheckpointDamagedError, StructureError, StorageError: as `cloudckpt.load`.
-
-        Cost: as `restore_latest`.
         """
-        number = _checked_step(step)
-        with time_limit(self._timeout):
-            view = self._look()
-            with _about(number):
-                tree = load_tree(self._prefix(number), like=like, files=view.steps.get(number))
-        self._held.take(view)
-        return tree
+        return self._cadence.is_due(checked_step(step))
 
-    def latest_step(self) -> int | None:
-        """The step that `restore_latest` would load, or None if the directory has no checkpoint.
+    def request_save(self) -> None:
+        """Let the next step be due, whichever it is. Any thread may call this, and a signal handler."""
+        self._cadence.request()
 
-        It looks at the files' presence and sizes, and reads no data.
+    def reached_preemption(self, step: SupportsIndex) -> bool:
+        """Whether this machine is about to be taken away: then save this step, and end. No request.
 
-        Raises:
-            CheckpointDamagedError: there is something, but nothing whole.
-
-        Cost: a GET of the state file, a LIST, and a GET of the index.
-        """
-
-        def check(step: int, files: PrefixFiles) -> None:
-            open_checkpoint(self._prefix(step), files).check_whole()
-
-        self._check_open()
-        with time_limit(self._timeout):
-            _, found = newest_whole(self._directory, self._base_name, check)
-        return None if found is None else found[0]
-
-    def all_steps(self) -> list[int]:
-        """The steps that have a checkpoint, in ascending order, without those being deleted or left behind.
-
-        Cost: a GET of the state file, and a LIST (one request a thousand files).
-        """
-        with time_limit(self._timeout):
-            view = self._look()
-        gone = {*steps_of((*view.read.state.retired, *view.read.state.left), self._base_name)}
-        return sorted(step for step, files in view.steps.items() if files.index and step not in gone)
-
-    def collect_garbage(self, *, dry_run: bool = False) -> GarbageReport:
-        """Delete what saves of this base name have left behind in the directory, old enough to be of no save under way.
-
-        As `cloudckpt.collect_garbage` does, with its errors and its cost. A committed checkpoint is never touched.
+        It is due from then on, and `save` keeps to the time that is left: the save in flight is waited for if it ends
+        in time, and else aborted; the step is saved only if that fits, by the last saves' times, and is cut off before
+        the time is over. What is not saved is logged, and `save` returns None.
 
         Args:
-            dry_run: whether to find only, and delete nothing.
+            step: the step that the loop has just done.
+
+        Raises:
+            ValueError, TypeError: it is no step, as for `save`.
+        """
+        checked_step(step)
+        return self._preemption.reached()
+
+    def listen(self, sources: Sequence[NoticeSource] | None = None) -> None:
+        """Start to hear notices of preemption, as `preemption=` does; without effect if that was given.
+
+        Args:
+            sources: where they come from; None for `preemption.detect()`.
+
+        Raises:
+            ValueError: one can't be started here, such as a signal's in another thread than the main one.
         """
         self._check_open()
-        min_age = max(MIN_AGE, collection_age(self._max_save_time or 0.0))
-        return collect_in(self._directory, dry_run=dry_run, min_age=min_age, checkpoint_name=self._base_name)
+        self._preemption.listen(detect if sources is None else lambda: sources)
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Wait until no save is under way: what `save` was given is durable then, as far as nothing newer replaced it.
+
+        Args:
+            timeout: seconds; None for no limit.
+
+        Raises:
+            StorageTimeoutError: the time is over, and the save goes on.
+            Exception: what a save has failed with, as `save` would have raised it. Nothing is raised twice.
+        """
+        self._saves.wait(timeout)
+
+    def check_for_errors(self) -> None:
+        """Raise what a save has failed with since the last call that did. It does not wait."""
+        self._saves.check_for_errors()
 
     def close(self) -> None:
-        """Free the store's connections. Nothing is written. A closed manager raises `ValueError`."""
-        self._closed = True
-        self._directory.store.close()
-
-    def _check_open(self) -> None:
+        """Wait for the save under way, and free the store's connections. A closed manager raises `ValueError`."""
         if self._closed:
-            raise ValueError(f"the manager of {self.directory!r} is closed: make a new one")
+            return
+        self._closed = True
+        try:
+            self._saves.close()
+        finally:
+            self._preemption.close()
+            self._tier.close()
 
-    def _look(self) -> DirectoryView:
-        self._check_open()
-        return look(self._directory, self._base_name)
+    def _settle(self) -> None:
+        self._saves.settle()
 
-    def _prefix(self, step: int) -> Location:
-        return self._directory.child(checkpoint_name(self._base_name, step))
-
-    def _kept(self, step: int, view: DirectoryView) -> Kept | None:
-        index = view.steps[step].index
-        return None if index is None else Kept(checkpoint_name(self._base_name, step), index.modified)
-
-    def _nothing(self, default: Any) -> Any:
-        if default is not NO_DEFAULT:
-            return default
-        raise CheckpointNotFoundError(
-            f"{self.directory!r} holds no checkpoint named {self._base_name}-<step>; pass default=(state, 0) to start "
-            "from scratch when there is none",
-            path=self.directory,
-        )
+    def _resumed(self, step: int | None) -> None:
+        self._cadence.restored(step)
 
     def __enter__(self) -> Self:
         return self
@@ -301,23 +272,11 @@ class CheckpointManager:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.close()
-
-
-def _checked_step(step: SupportsIndex) -> int:
-    if isinstance(step, bool):
-        raise TypeError(f"a step is an integer, got {step}")
-    number = operator.index(step)
-    if not 0 <= number <= MAX_STEP:
-        raise ValueError(f"a step is 0 or more, and an int64, got {number}")
-    return number
-
-
-@contextmanager
-def _about(step: int) -> Iterator[None]:
-    """Let errors of the block say which step they are about."""
-    try:
-        yield
-    except CloudckptError as error:
-        error.step = step
-        raise
+        try:
+            self.close()
+        except Exception as failure:
+            if error is None:
+                raise
+            # What ended the block goes up; it must not hide behind this.
+            error.add_note(f"A save in the background failed, too: {failure!r}")
+            logger.exception("a save to %s failed in the background", self.directory)

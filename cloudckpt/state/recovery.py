@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from cloudckpt.state.directory import DirectoryView
 
-__all__ = ["first_choices", "last_resorts", "named_steps", "steps_of"]
+__all__ = ["first_choices", "last_resorts", "named_steps", "resumable_steps", "steps_of"]
 
 
 def steps_of(paths: Iterable[str], base_name: str) -> list[int]:
@@ -42,6 +42,12 @@ def last_resorts(view: DirectoryView, base_name: str) -> list[int]:
     """
     passed = {*first_choices(view, base_name), *steps_of(view.read.state.left, base_name)}
     return sorted((step for step, files in view.steps.items() if files.index and step not in passed), reverse=True)
+
+
+def resumable_steps(view: DirectoryView, base_name: str) -> list[int]:
+    """The steps that have an index, in ascending order, without those that are being deleted or were left."""
+    gone = {*steps_of((*view.read.state.retired, *view.read.state.left), base_name)}
+    return sorted(step for step, files in view.steps.items() if files.index and step not in gone)
 
 
 def _committed_unnamed(view: DirectoryView, named: list[int], base_name: str) -> list[int]:

@@ -2,7 +2,7 @@
 
 TensorFlow's parser skips comments, and would refuse a field that it does not know; so what it has no field for stands
 in a line `# cloudckpt: {"retired": [...], "left": [...]}`, with `"max_save_time"` (seconds) where saves may take longer
-than usual.
+than usual, and `"metrics"` and `"passed"` where there are any.
 Sources: python/training/checkpoint_state.proto, python/checkpoint/checkpoint_management.py.
 """
 
@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf import text_format
 
 from cloudckpt.descriptors import message_class
 from cloudckpt.errors import StateFileError
+from cloudckpt.state.metrics import metrics_from_json, metrics_to_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,6 +60,10 @@ class CheckpointState:
     """the version of the successor's index from before; empty if it had none"""
     max_save_time: float | None = None
     """seconds that a save may take from its first look to its commit, where that is more than usual"""
+    metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """what was saved with checkpoints, by their names; one that is not here may have metrics all the same"""
+    passed: tuple[str, ...] = ()
+    """checkpoints up to `last_preserved` that `keep_every_n_hours` does not keep, but another policy does"""
 
 
 def encode_state(state: CheckpointState) -> bytes:
@@ -68,6 +73,10 @@ def encode_state(state: CheckpointState) -> bytes:
         remarks["successor"], remarks["instead_of"] = state.successor, state.instead_of
     if state.max_save_time is not None:
         remarks["max_save_time"] = state.max_save_time
+    if state.metrics:
+        remarks["metrics"] = {name: metrics_to_json(metrics) for name, metrics in state.metrics.items()}
+    if state.passed:
+        remarks["passed"] = list(state.passed)
     comment = f"{COMMENT}{json.dumps(remarks)}\n" if any(remarks.values()) else ""
     return (comment + text_format.MessageToString(message_of(state))).encode()
 
@@ -100,6 +109,7 @@ def decode_state(data: bytes, path: str) -> CheckpointState:
         retired, left = _names(remarks, "retired"), _names(remarks, "left")
         successor, instead_of = _name(remarks, "successor"), _name(remarks, "instead_of")
         max_save_time = _seconds(remarks)
+        metrics, passed = _metrics(remarks), _names(remarks, "passed")
     except (text_format.ParseError, ValueError, RecursionError) as error:
         raise StateFileError(
             f"the state file {path!r} can't be read: {error}. Restore it from a copy, or delete it: then the newest "
@@ -116,6 +126,8 @@ def decode_state(data: bytes, path: str) -> CheckpointState:
         successor=successor,
         instead_of=instead_of,
         max_save_time=max_save_time,
+        metrics=metrics,
+        passed=passed,
     )
 
 
@@ -136,6 +148,13 @@ def _seconds(remarks: Mapping[str, Any]) -> float | None:
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds <= LONGEST_SAVE_TIME:
         raise ValueError(f"'max_save_time' in its comment line is no number of seconds up to {LONGEST_SAVE_TIME:.0f}")
     return float(seconds)
+
+
+def _metrics(remarks: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    metrics = remarks.get("metrics", {})
+    if not isinstance(metrics, dict):
+        raise ValueError("'metrics' in its comment line is no JSON object")  # noqa: TRY004 - the file's fault
+    return {name: metrics_from_json(found) for name, found in metrics.items()}
 
 
 def _names(remarks: Mapping[str, Any], key: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""How one state follows from another when a step is saved: pure functions from state to state."""
+"""How one state follows from another when a step is saved or deleted: pure functions from state to state."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from cloudckpt.checkpoint.prefix import PrefixFiles
+    from cloudckpt.state.policies import Policy
 
-__all__ = ["adopted", "before_save", "named", "own", "saved", "settled"]
+__all__ = ["adopted", "before_save", "deleted", "gone", "named", "own", "put_aside", "rated", "saved", "settled"]
 
 
 def named(state: CheckpointState) -> list[Kept]:
@@ -23,7 +24,12 @@ def named(state: CheckpointState) -> list[Kept]:
     kept = dict(zip(state.paths, times, strict=True))
     if state.latest:
         kept[state.latest] = kept.pop(state.latest, 0.0)
-    return [Kept(path, time) for path, time in kept.items()]
+    return [_kept(state, path, time) for path, time in kept.items()]
+
+
+def _kept(state: CheckpointState, path: str, timestamp: float) -> Kept:
+    name = last_component(path)
+    return Kept(path, timestamp, state.metrics.get(name), name in state.passed)
 
 
 def before_save(state: CheckpointState, step: int, base_name: str, replaced: str = "") -> CheckpointState:
@@ -71,8 +77,7 @@ def saved(
     state: CheckpointState,
     checkpoint: Kept,
     *,
-    max_to_keep: int | None,
-    keep_every_n_hours: float | None,
+    keep: Policy,
     deletable: Callable[[str], bool],
 ) -> CheckpointState:
     """The state after a checkpoint was saved, which is the newest now.
@@ -81,12 +86,7 @@ def saved(
     """
     state = settled(state, checkpoint.path.__eq__)
     others = [old for old in named(state) if last_component(old.path) != checkpoint.path]
-    retention = retain(
-        [*others, checkpoint],
-        max_to_keep=max_to_keep,
-        keep_every_n_hours=keep_every_n_hours,
-        last_preserved=state.last_preserved,
-    )
+    retention = retain([*others, checkpoint], keep, last_preserved=state.last_preserved)
     retired = (last_component(old.path) for old in retention.retired if deletable(old.path))
     kept = {last_component(named.path) for named in retention.kept}
     return replace(
@@ -109,6 +109,41 @@ def adopted(state: CheckpointState, checkpoint: Kept, base_name: str) -> Checkpo
         retired=tuple(name for name in state.retired if name != checkpoint.path),
         left=tuple(name for name in state.left if name != checkpoint.path),
     )
+
+
+def deleted(state: CheckpointState, name: str) -> CheckpointState:
+    """The state after somebody has asked to delete a checkpoint: named no more, and listed as retired."""
+    state = _without(state, name)
+    return replace(state, retired=_unique((*state.retired, name)), left=tuple(n for n in state.left if n != name))
+
+
+def gone(state: CheckpointState, name: str, base_name: str) -> CheckpointState:
+    """The state after a retired checkpoint was deleted.
+
+    One that was newer than the latest is listed as left, for its step may be saved again, and not under the same names.
+    """
+    step, latest = step_of(name, base_name), step_of(state.latest, base_name)
+    is_newer = step is not None and latest is not None and step > latest
+    return replace(
+        state,
+        retired=tuple(other for other in state.retired if other != name),
+        left=_unique((*state.left, name)) if is_newer else state.left,
+    )
+
+
+def put_aside(state: CheckpointState, name: str) -> CheckpointState:
+    """The state after a checkpoint turned out broken: named no more, and listed as left."""
+    state = _without(state, name)
+    return replace(state, left=_unique((*state.left, name)))
+
+
+def _without(state: CheckpointState, name: str) -> CheckpointState:
+    return _naming(state, [checkpoint for checkpoint in named(state) if last_component(checkpoint.path) != name])
+
+
+def rated(state: CheckpointState, metrics: Mapping[str, Mapping[str, float]]) -> CheckpointState:
+    """The state that also knows what was saved with some checkpoints, by their paths."""
+    return _naming(state, [each._replace(metrics=metrics.get(each.path, each.metrics)) for each in named(state)])
 
 
 def own(state: CheckpointState, base_name: str, steps: Mapping[int, PrefixFiles]) -> CheckpointState:
@@ -138,6 +173,8 @@ def _naming(state: CheckpointState, kept: Sequence[Kept]) -> CheckpointState:
         latest=kept[-1].path if kept else "",
         paths=tuple(checkpoint.path for checkpoint in kept),
         timestamps=tuple(checkpoint.timestamp for checkpoint in kept),
+        metrics={last_component(each.path): each.metrics for each in kept if each.metrics is not None},
+        passed=tuple(last_component(each.path) for each in kept if each.passed),
     )
 
 

@@ -263,9 +263,10 @@ def test_p12_one_failed_deletion_does_not_keep_the_others(run: Directory) -> Non
     counted = FaultyStore(run.store, 0)
     run.location = run.on(counted)
     run.collect(dry_run=True)
-    assert counted.operations == ["get checkpoint", "list ", *(f"get ckpt-{n}.index" for n in range(3)), "unfinished "]
+    looks = [[f"get ckpt-{n}.index", f"list ckpt-{n}.index.quarantined-"] for n in range(3)]
+    assert counted.operations == ["get checkpoint", "list ", *looks[0], *looks[1], *looks[2], "unfinished "]
     conditional = run.store.capabilities.delete_if_version
-    run.location = run.on(FaultyStore(run.store, 4 if conditional else 5))
+    run.location = run.on(FaultyStore(run.store, 5 if conditional else 6))
     with pytest.raises(StorageError, match="injected"):
         run.collect()
     assert run.files == names[:1]

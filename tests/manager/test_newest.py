@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import cloudckpt as ckpt
-from cloudckpt.manager.newest import ATTEMPTS
+from cloudckpt.manager.directory.newest import ATTEMPTS
 from tests.manager.runs import MemoryRun, same, tree
 from tests.manager.test_two_managers import MeddledStore
 

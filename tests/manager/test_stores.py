@@ -153,7 +153,7 @@ def test_p4_the_left_line_is_not_resumed_after_its_whole_second(opened: Open) ->
     save(opened, 10, 20)
     with manager_at(opened()) as manager:
         manager.restore(10)
-        manager._held.make_way(15)
+        manager._tier._held.make_way(15)
     assert restored(opened) == 10
 
 

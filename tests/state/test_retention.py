@@ -6,10 +6,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudckpt.state.retention import Kept, retain
+from cloudckpt.manager.arguments import keep_policy
+from cloudckpt.state.retention import Kept, Retention
+from cloudckpt.state.retention import retain as retain_by_policy
 
 HOUR = 3600.0
 START = 1_700_000_000.0
+
+
+def retain(
+    checkpoints: list[Kept], *, max_to_keep: int | None, keep_every_n_hours: float | None, last_preserved: float
+) -> Retention:
+    """What stays by the policy that a manager makes of its two limits."""
+    policy = keep_policy(max_to_keep, keep_every_n_hours, None, None, "min")
+    return retain_by_policy(checkpoints, policy, last_preserved=last_preserved)
 
 
 def at(hour: float) -> float:

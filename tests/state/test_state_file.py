@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from contextlib import suppress
 
 import pytest
@@ -26,6 +27,8 @@ def states(draw: st.DrawFn) -> CheckpointState:
         last_preserved=draw(TIMES),
         retired=tuple(draw(st.lists(NAMES, max_size=3))),
         left=tuple(draw(st.lists(NAMES, max_size=3))),
+        metrics=draw(st.dictionaries(NAMES, st.dictionaries(NAMES, TIMES, max_size=2), max_size=3)),
+        passed=tuple(draw(st.lists(NAMES, max_size=3))),
     )
 
 
@@ -75,6 +78,35 @@ def test_how_long_saves_may_take() -> None:
     assert decode_state(encode_state(state), "checkpoint") == state
     assert encode_state(state).startswith(b'# cloudckpt: {"retired": [], "left": [], "max_save_time": 90000.0}\n')
     assert decode_state(b'# cloudckpt: {"max_save_time": null}', "checkpoint") == CheckpointState()
+
+
+def test_metrics() -> None:
+    losses = {"ckpt-1": {"loss": 0.25}, "ckpt-2": {"loss": float("inf"), "kl": float("-inf")}, "ckpt-3": {}}
+    state = CheckpointState("ckpt-3", ("ckpt-1", "ckpt-2", "ckpt-3"), metrics=losses, passed=("ckpt-1",))
+    assert decode_state(encode_state(state), "checkpoint") == state
+    assert encode_state(state).decode().partition("\n")[0] == (
+        '# cloudckpt: {"retired": [], "left": [], "metrics": {"ckpt-1": {"loss": 0.25}, '
+        '"ckpt-2": {"loss": "inf", "kl": "-inf"}, "ckpt-3": {}}, "passed": ["ckpt-1"]}'
+    )
+    nan = decode_state(b'# cloudckpt: {"metrics": {"ckpt-1": {"loss": "nan"}}}', "checkpoint").metrics["ckpt-1"]["loss"]
+    assert math.isnan(nan)
+
+
+@pytest.mark.parametrize(
+    "remarks",
+    [
+        '{"metrics": []}',
+        '{"metrics": {"ckpt-1": 3}}',
+        '{"metrics": {"ckpt-1": {"loss": "low"}}}',
+        '{"metrics": {"ckpt-1": {"loss": true}}}',
+        '{"metrics": {"ckpt-1": {"loss": 1' + "0" * 400 + "}}}",
+        '{"passed": "ckpt-1"}',
+        '{"passed": [3]}',
+    ],
+)
+def test_remarks_that_are_none(remarks: str) -> None:
+    with pytest.raises(StateFileError):
+        decode_state(f"# cloudckpt: {remarks}\n".encode(), "checkpoint")
 
 
 def test_an_empty_file_is_an_empty_state() -> None:

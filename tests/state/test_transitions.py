@@ -8,9 +8,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cloudckpt.state.policies import Best, Latest
 from cloudckpt.state.retention import Kept
 from cloudckpt.state.state_file import CheckpointState
-from cloudckpt.state.transitions import adopted, before_save, named, own, saved, settled
+from cloudckpt.state.transitions import (
+    adopted,
+    before_save,
+    deleted,
+    gone,
+    named,
+    own,
+    put_aside,
+    rated,
+    saved,
+    settled,
+)
 from tests.state.views import indexed, state_of
 
 STATE = state_of("ckpt-1", "ckpt-2", "ckpt-3", retired=("ckpt-0",), left=("ckpt-9",))
@@ -22,8 +34,7 @@ def save(state: CheckpointState, step: int, *, max_to_keep: int | None = None) -
     return saved(
         before,
         Kept(f"ckpt-{step}", float(100 + step)),
-        max_to_keep=max_to_keep,
-        keep_every_n_hours=None,
+        keep=Latest(max_to_keep),
         deletable=bool,
     )
 
@@ -43,9 +54,7 @@ def test_p6_what_is_dropped_is_listed_as_retired_beside_what_still_is() -> None:
 
 
 def test_p6_what_may_not_be_deleted_is_only_no_longer_named() -> None:
-    state = saved(
-        STATE, Kept("ckpt-4", 4.0), max_to_keep=1, keep_every_n_hours=None, deletable=lambda path: path == "ckpt-2"
-    )
+    state = saved(STATE, Kept("ckpt-4", 4.0), keep=Latest(1), deletable=lambda path: path == "ckpt-2")
     assert state.paths == ("ckpt-4",)
     assert state.retired == ("ckpt-0", "ckpt-2")
 
@@ -176,6 +185,52 @@ def test_times_that_are_there_stay() -> None:
 def test_named_has_the_latest_last() -> None:
     assert named(CheckpointState("a", ("a", "b"), (1.0, 2.0))) == [Kept("b", 2.0), Kept("a", 1.0)]
     assert named(CheckpointState("c", ("a",), (1.0,))) == [Kept("a", 1.0), Kept("c", 0.0)]
+
+
+RATED = replace(STATE, metrics={"ckpt-1": {"loss": 0.5}, "ckpt-3": {"loss": 0.7}}, passed=("ckpt-2",))
+
+
+def test_metrics_go_with_their_checkpoints() -> None:
+    after = saved(RATED, Kept("ckpt-4", 104.0, {"loss": 0.6}), keep=Best("loss") | Latest(2), deletable=bool)
+    assert after.paths == ("ckpt-1", "ckpt-2", "ckpt-3", "ckpt-4")  # nobody knows how good ckpt-2 is
+    assert after.metrics == {"ckpt-1": {"loss": 0.5}, "ckpt-3": {"loss": 0.7}, "ckpt-4": {"loss": 0.6}}
+    assert after.passed == ("ckpt-2",)
+    known = rated(after, {"ckpt-2": {}})
+    assert known.metrics["ckpt-2"] == {}
+    last = saved(known, Kept("ckpt-5", 105.0, {"loss": 0.4}), keep=Best("loss"), deletable=bool)
+    assert (last.paths, last.metrics, last.passed) == (("ckpt-5",), {"ckpt-5": {"loss": 0.4}}, ())
+
+
+def test_metrics_of_a_line_that_is_left_go_and_so_do_those_of_a_step_saved_again() -> None:
+    assert before_save(RATED, 2, "ckpt").metrics == {"ckpt-1": {"loss": 0.5}}
+    assert save(RATED, 3).metrics == {"ckpt-1": {"loss": 0.5}}
+    assert save(RATED, 0).metrics == {}
+
+
+def test_what_recovery_took_brings_no_metrics_that_the_state_has_of_an_older_one() -> None:
+    assert adopted(replace(RATED, paths=("ckpt-3",), timestamps=(3.0,)), Kept("ckpt-1", 1.0), "ckpt").metrics == {
+        "ckpt-3": {"loss": 0.7}
+    }
+    assert own(RATED, "ckpt", {}).metrics == RATED.metrics
+
+
+@pytest.mark.parametrize(
+    ("name", "paths"), [("ckpt-1", ("ckpt-2", "ckpt-3")), ("ckpt-3", ("ckpt-1", "ckpt-2")), ("ckpt-9", STATE.paths)]
+)
+def test_p6_what_is_deleted_by_hand_is_retired_first_then_forgotten(name: str, paths: tuple[str, ...]) -> None:
+    retired = deleted(RATED, name)
+    assert (retired.paths, retired.latest) == (paths, paths[-1])
+    assert retired.retired == ("ckpt-0", name)
+    assert name not in {*retired.left, *retired.metrics}
+    forgotten = gone(retired, name, "ckpt")
+    assert forgotten.retired == ("ckpt-0",)
+    assert (name in forgotten.left) == (name != "ckpt-1")
+
+
+def test_what_is_put_aside_is_left() -> None:
+    state = put_aside(RATED, "ckpt-3")
+    assert (state.latest, state.paths, state.left) == ("ckpt-2", ("ckpt-1", "ckpt-2"), ("ckpt-9", "ckpt-3"))
+    assert put_aside(state, "ckpt-3") == state
 
 
 @given(st.lists(st.integers(0, 12), max_size=20), st.none() | st.integers(1, 3))

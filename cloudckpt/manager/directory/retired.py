@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from cloudckpt.checkpoint.delete import Doomed, delete_checkpoint, find_doomed
 from cloudckpt.errors import CheckpointDamagedError, CheckpointVersionError, PreconditionFailedError, StorageError
+from cloudckpt.manager.reporting.watch import note_deleted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -55,4 +56,6 @@ def _delete(doomed: Doomed) -> bool:
     except StorageError as error:
         logger.warning("%s could not be deleted; the next save tries again: %s", doomed.prefix.url, error)
         return False
+    else:
+        note_deleted([doomed.prefix.url])
     return True

@@ -1,0 +1,1 @@
+"""What is seen of a manager's work: reports, bars, traces."""
