@@ -6,6 +6,7 @@ import gc
 import os
 import sys
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -106,6 +107,18 @@ def test_the_next_replaces_the_one_that_waits_and_never_the_one_in_flight(record
     recorder.may_end.release(2)
     loop.saves.wait()
     assert recorder.saved == [0, 4]
+
+
+def test_when_a_save_has_been_waited_for_nothing_of_it_is_left_in_another_thread():
+    # The exit of the interpreter stops threads where they are: one that just then frees an array of JAX's aborts it.
+    saves, array = BackgroundSaves(), np.ones(8)
+    left = weakref.ref(array)
+    threads = set(threading.enumerate())
+    saves.start("x", {"x": array}, lambda _: None, frozen={"x"})
+    del array
+    saves.wait()
+    assert set(threading.enumerate()) == threads
+    assert left() is None
 
 
 def test_two_sets_of_buffers_do_for_any_number_of_saves(recorder):

@@ -57,6 +57,7 @@ class Flight:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._running: Job | None = None
+        self._thread: threading.Thread | None = None
         self._waiting: Job | None = None
         self._free: list[SnapshotBuffers] = []
         self._failures: list[tuple[str, BaseException]] = []
@@ -94,22 +95,29 @@ class Flight:
             self._running = job
             at_exit.add(self)
         if not at_exit.has_begun:
+            thread = threading.Thread(target=self._work, args=(job,), name="cloudckpt-saves", daemon=True)
             try:
-                threading.Thread(target=self._work, args=(job,), name="cloudckpt-saves", daemon=True).start()
+                thread.start()
             except RuntimeError:  # the interpreter exits, though no handler has been told yet; or there are no more
                 logger.info("%s is saved in the caller's thread, as no other can be started", job.subject)
             else:
+                self._thread = thread
                 return
         self._run_all(job)
 
     def settle(self, timeout: float | None = None) -> bool:
-        """Wait until no job runs or waits, at most so many seconds; whether that is so."""
+        """Wait until no job runs or waits, and their thread has ended, at most so many seconds; whether that is so."""
         end = math.inf if timeout is None else time.monotonic() + timeout
         with self._changed:
             # In naps, for Ctrl-C to be noticed.
             while self._running is not None and (left := end - time.monotonic()) > 0:
                 self._changed.wait(min(left, NAP))
-            return self._running is None
+            if self._running is not None:
+                return False
+            thread, self._thread = self._thread, None
+        if thread is not None:
+            thread.join()
+        return True
 
     def abort(self, timeout: float) -> bool:
         """Cut off the job that runs, withdraw the one that waits, and wait for the end; whether none was lost by it."""
@@ -155,6 +163,9 @@ class Flight:
         job: Job | None = first
         while job is not None:
             self._run(job)
+            # Let go of the arrays while this thread surely runs: where the interpreter's exit stops it in the midst of
+            # freeing one of JAX's, which is C++, the process aborts.
+            job.snapshot = {}
             with self._changed:
                 self._free.append(job.buffers)
                 self._running, self._waiting = self._waiting, None
