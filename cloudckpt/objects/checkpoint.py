@@ -222,8 +222,11 @@ class Checkpoint(Trackable):
 
         Everything that is there is read at once and checked; if anything is damaged or does not fit, nothing is
         assigned. Objects are found by the names that lead to them from the root. What only one side has is passed over:
-        the status tells. A checkpoint by name, as a `Saver` writes it, is restored by the variables' own names; what
-        comes later gets nothing of it.
+        the status tells. A checkpoint by name, as a `Saver` writes it, is restored by the variables' own names; values
+        of variables that come later are read when they come, while it is there.
+
+        If what comes late does not fit, or can't be read, the assignment raises, and nothing has changed: the value
+        waits for the next object of that name.
 
         Args:
             save_path: what `save` or `latest_checkpoint` returned, or a SavedModel's directory. None, as

@@ -53,3 +53,7 @@ class AttachedRoot:
             return self.node.adopt(name, restore)
         self.late.adopt(name, restore)
         return True
+
+    def adopt_any(self, restore: Callable[[Any], None]) -> bool:
+        """The object's own."""
+        return self.node.adopt_any(restore)

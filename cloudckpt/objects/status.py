@@ -187,7 +187,7 @@ class NameBasedSaverStatus(LoadStatus):
             AssertionError: some have not; the message names them.
         """
         optional = {id(thing) for thing in self._optional}
-        missing = [name for thing, name in self._restoration.missing if id(thing) not in optional]
+        missing = [name for thing, name in self._restoration.missing() if id(thing) not in optional]
         if missing:
             raise AssertionError(
                 f"the checkpoint {self._restoration.url!r}, which goes by name, lacks {len(missing)} names: "

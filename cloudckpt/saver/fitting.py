@@ -10,6 +10,7 @@ from cloudckpt.ops.requests import tensor_request
 from cloudckpt.saver.listed_names import listed
 from cloudckpt.saver.saveable_object import VariableSaveable
 from cloudckpt.variables.dtypes import DataType, data_type_of, python_name
+from cloudckpt.variables.shape import compatible, shape_of
 from cloudckpt.variables.tensor_slice import region_shape, resolve
 
 if TYPE_CHECKING:
@@ -85,10 +86,19 @@ class Fitting:
         expected = saveable.holder.shape if isinstance(saveable, VariableSaveable) else None
         if self._reshape and expected is None:
             expected = self._memory.shape(saveable, spec)
-        if expected is None or shape == expected or (self._reshape and prod(shape) == prod(expected)):
+        if expected is None:
+            self._check_declared_shape(saveable, spec, shape)
+            return
+        if shape == expected or (self._reshape and prod(shape) == prod(expected)):
             return
         advice = " Pass reshape=True to Saver if only the shape is another" if prod(shape) == prod(expected) else ""
         raise self._misfit(f"has shape {shape}, and the variable has {tuple(expected)}.{advice}", spec)
+
+    def _check_declared_shape(self, saveable: SaveableObject, spec: SaveSpec, shape: tuple[int, ...]) -> None:
+        """The same of a variable whose shape is declared in part, or not at all."""
+        declared = shape_of(saveable.holder.thing) if isinstance(saveable, VariableSaveable) else None
+        if not compatible(declared, shape):
+            raise self._misfit(f"has shape {shape}, and the variable is declared with {declared}", spec)
 
     def _misfit(self, found: str, spec: SaveSpec) -> InvalidArgumentError:
         part = f" (slice {spec.slice_spec!r})" if spec.slice_spec else ""

@@ -20,6 +20,7 @@ __all__ = [
     "known_shape",
     "partial_shape",
     "shape_attr",
+    "shape_of",
 ]
 
 PartialShape = tuple[int | None, ...] | None
@@ -97,6 +98,14 @@ def _dimension(value: Any) -> int | None:
 def shape_attr(shape: PartialShape) -> object:
     """A shape as an attribute of an operation."""
     return UNKNOWN_RANK if shape is None else shape
+
+
+def shape_of(thing: Any) -> PartialShape:
+    """The shape that a variable or array says it has, as far as it says one."""
+    try:
+        return partial_shape(thing.shape)
+    except (AttributeError, TypeError, ValueError):  # it says nothing that is a shape
+        return None
 
 
 def fully_defined(shape: PartialShape) -> bool:

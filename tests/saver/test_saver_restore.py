@@ -449,3 +449,16 @@ def test_a_password_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
         Saver(zeros()).restore(None, "memory://me:hidden@there/run/model")
     assert "restoring parameters from memory://" in caplog.text
     assert "hidden" not in caplog.text
+
+
+def test_a_variable_whose_shape_is_declared_in_part_takes_what_fits_it(saved: str) -> None:
+    fitting = Variable(np.zeros((1, 2), np.float32), name="b", shape=(None, 2))
+    Saver([fitting]).restore(None, saved)
+    np.testing.assert_array_equal(fitting.numpy(), VALUES["b"])
+
+    other = Variable(np.zeros((1, 3), np.float32), name="b", shape=(None, 3))
+    with pytest.raises(
+        InvalidArgumentError, match=r"has shape \(2, 2\), and the variable is declared with \(None, 3\)"
+    ):
+        Saver([other]).restore(None, saved)
+    assert is_untouched([other])

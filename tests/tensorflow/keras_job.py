@@ -1,6 +1,6 @@
-"""A model of Keras 3 over the backend that KERAS_BACKEND names: saves it, or restores it; run as a program.
+"""A model of Keras 3 over the backend that KERAS_BACKEND names, restored and saved; run as a program.
 
-Arguments: "save" or "restore", a folder for the values of all variables, and prefixes of checkpoints.
+Arguments: a folder for the values of all variables, prefixes of checkpoints to restore, and one to save another under.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def restore_late(checkpoint: Any, made: Any, path: str) -> None:
     checkpoint.read(path).assert_consumed()
 
 
-def main(what: str, folder: str, *paths: str) -> None:
+def main(folder: str, *paths: str) -> None:
     import keras
 
     from cloudckpt.objects.checkpoint import Checkpoint
@@ -69,8 +69,9 @@ def main(what: str, folder: str, *paths: str) -> None:
     for number, path in enumerate(paths):
         made = model(keras, built=number % 2 == 0)
         checkpoint = Checkpoint(model=made, optimizer=made.optimizer)
-        if what == "save":
-            fill(made, 1)
+        if path == paths[-1]:
+            build(made)
+            fill(made, len(paths))
             checkpoint.write(path)
         elif number % 2:
             restore_late(checkpoint, made, path)

@@ -290,6 +290,30 @@ def test_checkpoints_by_name(api: Any, folder: Path) -> Any:
 
 
 @over_both
+def test_variables_that_come_late_to_a_checkpoint_by_name(api: Any, folder: Path) -> Any:
+    path = str(folder / "named")
+    ckpt.save(path, {"a": np.float32(1), "b": np.float32(2)})
+    tree = api.Module()
+    tree.x, tree.list = api.Variable(0.0, name="a"), []
+    checkpoint = api.Checkpoint(tree=tree)
+    status = checkpoint.restore(path)
+    seen = [verdicts(status)]
+    tree.y = api.Variable(0.0, name="b")
+    tree.list.append(api.Variable(0.0, name="b"))
+    tree.sub = api.Module()
+    tree.sub.deep = api.Variable(0.0, name="a")
+    checkpoint.top = api.Variable(0.0, name="a")
+    found = [tree.y, tree.list[0], tree.sub.deep, checkpoint.top]
+    seen += [[float(each.numpy()) for each in found], verdicts(status)]
+    tree.x = api.Variable(0.0, name="a")  # nothing waits for a second one of that name
+    seen += [float(tree.x.numpy()), verdicts(status)]
+    tree.lacking = api.Variable(9.0, name="c")
+    del status
+    tree.more = api.Variable(0.0, name="b")
+    return [*seen, float(tree.lacking.numpy()), float(tree.more.numpy())]
+
+
+@over_both
 def test_write_callbacks(api: Any, folder: Path) -> Any:
     called = []
     options = api.CheckpointOptions(

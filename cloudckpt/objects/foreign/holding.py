@@ -35,3 +35,7 @@ class HoldingNode:
     def adopt(self, name: str, restore: Callable[[Any], None]) -> bool:  # noqa: ARG002  # as Node says
         """Never: make the object's children first, and restore then."""
         return False
+
+    def adopt_any(self, restore: Callable[[Any], None]) -> bool:  # noqa: ARG002  # as Node says
+        """Never, as `adopt`."""
+        return False

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cloudckpt.objects.object_graph.node import Attribute, Node
+    from cloudckpt.variables.shape import PartialShape
 
 __all__ = ["keras_node"]
 
@@ -52,7 +53,7 @@ class _Iterations:
         return self.variable.full_name
 
     @property
-    def shape(self) -> tuple[int, ...] | None:
+    def shape(self) -> PartialShape:
         return self.variable.shape
 
     def read(self) -> NDArray[Any]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cloudckpt.objects.foreign.deferred import Deferred
+from cloudckpt.objects.foreign.deferred import Deferred, DeferredByName
 from cloudckpt.objects.foreign.keras_containers import untold_containers
 from cloudckpt.objects.foreign.tensorflow_attributes import attributes_of
 from cloudckpt.objects.object_graph.node import SlotVariable
@@ -67,6 +67,12 @@ class TensorFlowNode:
         """Where TensorFlow's own restores wait for what an object tracks later, as when a layer is built."""
         self.thing._maybe_initialize_trackable()
         self.thing._deferred_dependencies.setdefault(name, []).append(Deferred.of(restore))
+        return True
+
+    def adopt_any(self, restore: Callable[[Any], None]) -> bool:
+        """Where TensorFlow's own restores by name wait."""
+        self.thing._maybe_initialize_trackable()
+        self.thing._name_based_restores.add(DeferredByName.of(restore))
         return True
 
 

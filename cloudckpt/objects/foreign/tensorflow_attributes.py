@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from cloudckpt.objects.object_graph.node import Attribute
     from cloudckpt.variables.dtypes import DataType
+    from cloudckpt.variables.shape import PartialShape
 
 __all__ = ["attributes_of"]
 
@@ -47,7 +48,7 @@ class _Tensor:
     name: str
     full_name: str = ""
     data_type: DataType | None = None
-    shape: tuple[int, ...] | None = None
+    shape: PartialShape = None
 
     def read(self) -> NDArray[Any]:
         tensor = self.owner.tensors[self.name]

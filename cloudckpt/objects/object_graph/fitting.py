@@ -8,6 +8,7 @@ from cloudckpt.checkpoint.opened import TensorRequest
 from cloudckpt.errors import InvalidArgumentError, TensorNotFoundError
 from cloudckpt.objects.object_graph.stored import damaged_graph
 from cloudckpt.variables.dtypes import python_name
+from cloudckpt.variables.shape import compatible
 
 if TYPE_CHECKING:
     from cloudckpt.checkpoint.opened import OpenCheckpoint
@@ -62,7 +63,7 @@ def check_fit(checkpoint: OpenCheckpoint, name: str, attribute: Attribute) -> No
 def _fits(checkpoint: OpenCheckpoint, key: str, attribute: Attribute) -> bool:
     tensor = checkpoint.tensors[key]
     checkpoint.region_of(TensorRequest(key), tensor)
-    return attribute.data_type in (None, tensor.dtype) and attribute.shape in (None, tensor.shape)
+    return attribute.data_type in (None, tensor.dtype) and compatible(attribute.shape, tensor.shape)
 
 
 def _misfit(checkpoint: OpenCheckpoint, path: str, key: str, attribute: Attribute) -> InvalidArgumentError:

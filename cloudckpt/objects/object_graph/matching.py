@@ -53,14 +53,16 @@ class SlotWait(NamedTuple):
 class Match:
     """What one walk found."""
 
-    nodes: dict[int, Node] = field(default_factory=dict)
-    """all that were met, by the stored objects' numbers, which lets their objects live as long"""
+    met: list[tuple[int, Node]] = field(default_factory=list)
+    """all that were met, with the stored objects' numbers, which lets their objects live as long"""
     things: dict[int, Any] = field(default_factory=dict)
     """the objects that take values, by identity"""
     assignments: list[Assignment] = field(default_factory=list)
     lacking: list[tuple[int, Attribute]] = field(default_factory=list)
     """values of objects that the checkpoint has other values of"""
     waits: list[Wait] = field(default_factory=list)
+    slots: list[StoredSlot] = field(default_factory=list)
+    """those whose both ends are there"""
     slot_waits: list[SlotWait] = field(default_factory=list)
 
 
@@ -85,7 +87,7 @@ class Matching:
         self._restore = restore
         self._bound: dict[int, Callable[[], Any]] = {}
         self._slots: defaultdict[int, list[StoredSlot]] = defaultdict(list)
-        """those that wait for an object, by its number"""
+        """those of an object, at either end, by its number"""
         self._slots_met: set[StoredSlot] = set()
         if not skip_slots:
             for slot in graph.slots():
@@ -107,24 +109,36 @@ class Matching:
         Args:
             number: of the stored object that it is.
             node: the object; nothing is found where the stored one is another object already.
+
+        Raises:
+            ValueError: an object was changed such that its children's names would not survive; nothing is bound.
         """
         found = Match()
-        waiting: deque[tuple[int, Node]] = deque()
-        self._meet(number, node.thing, node, waiting)
-        while waiting:
-            at, here = waiting.popleft()
-            found.nodes[at] = here
-            self._claim(at, here, found)
-            self._meet_children(at, here, waiting, found)
-            self._meet_slots(at, waiting, found)
+        try:
+            self._meet(number, node.thing, node, found)
+            for at, here in found.met:  # which grows meanwhile
+                self._claim(at, here, found)
+                self._meet_children(at, here, found)
+                self._meet_slots(at, found)
+        except BaseException:
+            self.release(found)
+            raise
         return found
 
-    def _meet(self, number: int, thing: Any, node: Node | None, waiting: deque[tuple[int, Node]]) -> None:
+    def release(self, match: Match) -> None:
+        """Bind the objects of a match no more: others, or the same, may be bound in their places."""
+        for number, _ in match.met:
+            del self._bound[number]
+            self.met.discard(number)
+            self.unused.pop(number, None)
+        self._slots_met.difference_update(match.slots)
+
+    def _meet(self, number: int, thing: Any, node: Node | None, found: Match) -> None:
         """Bind an object that is none of this checkpoint's yet."""
         if self.bound(number) is None and (known := node or as_node(thing)) is not None:
             self._bound[number] = weakly(thing)
             self.met.add(number)
-            waiting.append((number, known))
+            found.met.append((number, known))
 
     def _claim(self, number: int, node: Node, found: Match) -> None:
         """Let an object take its values, unless a later restore gave it some, or it goes by another number, too."""
@@ -142,26 +156,27 @@ class Matching:
                 found.assignments.append(Assignment(number, key, attribute))
         found.lacking.extend((number, attribute) for attribute in attributes.values())
 
-    def _meet_children(self, number: int, node: Node, waiting: deque[tuple[int, Node]], found: Match) -> None:
+    def _meet_children(self, number: int, node: Node, found: Match) -> None:
         stored = self.graph.objects[number].children
         children = node.children() if stored else {}
         for name, child in stored:
             if self.bound(child) is not None:
                 continue
             if (thing := children.get(name)) is not None:
-                self._meet(child, thing, None, waiting)
+                self._meet(child, thing, None, found)
             elif self.graph.objects[child].has_values:
                 found.waits.append(Wait(node, name, child))
 
-    def _meet_slots(self, number: int, waiting: deque[tuple[int, Node]], found: Match) -> None:
-        for slot in self._slots.pop(number, ()):
+    def _meet_slots(self, number: int, found: Match) -> None:
+        for slot in self._slots.get(number, ()):
             optimizer, original = self.bound(slot.optimizer), self.bound(slot.original)
             if optimizer is None or original is None or slot in self._slots_met:
                 continue  # whichever of the two comes later will find it
             self._slots_met.add(slot)
+            found.slots.append(slot)
             keeper: Any = as_node(optimizer)
             if (thing := _slot_variable(keeper, original, slot.name)) is not None:
-                self._meet(slot.variable, thing, None, waiting)
+                self._meet(slot.variable, thing, None, found)
             elif isinstance(keeper, SlotMaker):
                 found.slot_waits.append(SlotWait(keeper, original, slot))
 

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cloudckpt.variables.dtypes import DataType
+    from cloudckpt.variables.shape import PartialShape
 
 __all__ = ["PYTHON_STATE", "VARIABLE_VALUE", "Attribute", "Node", "SlotMaker", "SlotVariable"]
 
@@ -36,8 +37,8 @@ class Attribute(Protocol):
         """TensorFlow's dtype of what `assign` takes; None where any will do."""
 
     @property
-    def shape(self) -> tuple[int, ...] | None:
-        """The shape of what `assign` takes; None where it is not, or not fully, known."""
+    def shape(self) -> PartialShape:
+        """The shape of what `assign` takes, with None for dimensions that may be of any size; None for any shape."""
 
     def read(self) -> NDArray[Any]:
         """The value in the host's memory, not copied where that can be helped: not to be written to.
@@ -96,6 +97,15 @@ class Node(Protocol):
 
         Returns:
             Whether the object can do that; where not, nothing is kept.
+        """
+
+    def adopt_any(self, restore: Callable[[Any], None]) -> bool:
+        """Have `restore(child)` called for each child of a name that the object has not now, whatever the name.
+
+        Several are called newest first, after those that `adopt` was given.
+
+        Returns:
+            As `adopt`.
         """
 
 

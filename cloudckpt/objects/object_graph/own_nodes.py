@@ -10,6 +10,7 @@ import numpy as np
 from cloudckpt.objects.object_graph.node import PYTHON_STATE, VARIABLE_VALUE, Attribute, SlotVariable
 from cloudckpt.variables.dtypes import DataType
 from cloudckpt.variables.holder import as_holder
+from cloudckpt.variables.shape import shape_of
 from cloudckpt.variables.trackable.python_state import PythonState
 from cloudckpt.variables.trackable.tracks import Tracks
 from cloudckpt.variables.variable import Variable
@@ -20,8 +21,18 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cloudckpt.variables.holder import Holder
+    from cloudckpt.variables.shape import PartialShape
 
-__all__ = ["State", "TrackableNode", "VariableNode", "array_node", "holder_node", "trackable_node", "variable_node"]
+__all__ = [
+    "SlotMakerNode",
+    "State",
+    "TrackableNode",
+    "VariableNode",
+    "array_node",
+    "holder_node",
+    "trackable_node",
+    "variable_node",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +52,9 @@ class _Value:
         return self.holder.data_type
 
     @property
-    def shape(self) -> tuple[int, ...] | None:
-        return self.holder.shape
+    def shape(self) -> PartialShape:
+        # Not the holder's, which knows whole shapes only.
+        return shape_of(self.holder.thing)
 
     def read(self) -> NDArray[Any]:
         return self.holder.read()
@@ -102,6 +114,10 @@ class VariableNode:
         """Never: it gets no children."""
         return False
 
+    def adopt_any(self, restore: Callable[[Any], None]) -> bool:  # noqa: ARG002  # as Node says
+        """Never: it gets no children."""
+        return False
+
 
 @dataclass(frozen=True, slots=True)
 class TrackableNode:
@@ -138,10 +154,31 @@ class TrackableNode:
         self.thing.__tracking__.adopt(name, restore)
         return True
 
+    def adopt_any(self, restore: Callable[[Any], None]) -> bool:
+        """As `adopt`."""
+        if not isinstance(self.thing, Tracks):
+            return False
+        self.thing.__tracking__.adopt_any(restore)
+        return True
+
+
+class SlotMakerNode(TrackableNode):
+    """An optimizer that makes a slot variable on demand, by its `add_slot(variable, name)`, as TensorFlow's do."""
+
+    __slots__ = ()
+
+    def adopt_slot(self, variable: Any, name: str, restore: Callable[[Any], None]) -> bool:
+        """Make it, and restore it."""
+        self.thing.add_slot(variable, name)
+        restore(self.thing.get_slot(variable, name))
+        return True
+
 
 def trackable_node(thing: Any) -> TrackableNode | None:
     """The node of what tracks objects, or has Python state; None for anything else."""
-    return TrackableNode(thing) if isinstance(thing, Tracks | PythonState) else None
+    if not isinstance(thing, Tracks | PythonState):
+        return None
+    return SlotMakerNode(thing) if hasattr(type(thing), "add_slot") else TrackableNode(thing)
 
 
 def variable_node(thing: Any) -> VariableNode | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from cloudckpt.errors import (
 from cloudckpt.storage.deadline import time_limit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -74,8 +75,9 @@ class PendingValues:
         self.checkpoint = checkpoint
         self._source, self._kept = source, kept
 
-    def take(self, keys: Iterable[str]) -> dict[str, NDArray[Any]]:
-        """Values by their keys, which are then no longer kept here.
+    @contextmanager
+    def taken(self, keys: Collection[str]) -> Iterator[dict[str, NDArray[Any]]]:
+        """Values by their keys, which are no longer kept here after the block, unless it raises.
 
         Raises:
             CheckpointNotFoundError: some were not kept, and the checkpoint is no longer there.
@@ -83,10 +85,11 @@ class PendingValues:
 
         Cost: none for what is kept; a ranged GET for each run of neighbouring ones that are not.
         """
-        taken = {key: self._kept.pop(key, None) for key in keys}
-        if missing := [key for key, array in taken.items() if array is None]:
-            taken.update(self._source.read_again(self.checkpoint, missing))
-        return {key: array for key, array in taken.items() if array is not None}
+        missing = [key for key in keys if key not in self._kept]
+        read = self._source.read_again(self.checkpoint, missing) if missing else {}
+        yield {key: self._kept[key] if key in self._kept else read[key] for key in keys}
+        for key in keys:
+            self._kept.pop(key, None)
 
     def let_go(self) -> None:
         """Free the memory: what is wanted yet is read again."""

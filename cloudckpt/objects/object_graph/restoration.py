@@ -92,7 +92,8 @@ class Restoration:
 
         Raises:
             CheckpointNotFoundError: its values were not kept, and the checkpoint is no longer there.
-            CloudckptError: and what the constructor raises.
+            CloudckptError: and what the constructor raises. In any case the values wait on, for another object or
+                another time.
         """
         node, bound = as_node(thing), self.matching.bound(number)
         if node is None or bound is not None:
@@ -104,18 +105,22 @@ class Restoration:
                 )
             return
         match = self.matching.match(number, node)
-        check_match(self._values.checkpoint, self.matching.graph, match)
+        try:
+            check_match(self._values.checkpoint, self.matching.graph, match)
+            self._assign(match)
+        except BaseException:
+            self.matching.release(match)
+            raise
         _wait(match, self.arrive)
-        self._assign(match)
 
     def _assign(self, match: Match) -> None:
-        values = self._values.take(dict.fromkeys(assignment.key for assignment in match.assignments))
+        with self._values.taken({assignment.key for assignment in match.assignments}) as values:
+            # Python state first, as TensorFlow: it is the user's, and may refuse.
+            for assignment in sorted(match.assignments, key=lambda each: each.attribute.name != PYTHON_STATE):
+                assignment.attribute.assign(values[assignment.key])
         for thing in match.things.values():
             note_restored(thing, self.number)
-        self.matching.settled.update(match.nodes)
-        # Python state first, as TensorFlow: it is the user's, and may refuse.
-        for assignment in sorted(match.assignments, key=lambda each: each.attribute.name != PYTHON_STATE):
-            assignment.attribute.assign(values[assignment.key])
+        self.matching.settled.update(number for number, _ in match.met)
         for optimizer, original, slot in match.slot_waits:
             optimizer.adopt_slot(original, slot.name, partial(self.arrive, slot.variable))
 

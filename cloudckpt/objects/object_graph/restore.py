@@ -41,7 +41,7 @@ def restore_objects(
 
     def read(checkpoint: OpenCheckpoint) -> Restoration | RestorationByName:
         if not is_object_based(checkpoint):
-            return RestorationByName(checkpoint, by_name())
+            return RestorationByName(checkpoint, by_name(), source)
         return Restoration(checkpoint, root, source, keep_pending=keep_pending, skip_slots=skip_slots)
 
     with time_limit(source.timeout), open_prefix(source.path, source.storage_options) as prefix:

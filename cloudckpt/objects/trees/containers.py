@@ -9,6 +9,7 @@ import copy
 import dataclasses
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cloudckpt.objects.trees.structure import Field
@@ -72,7 +73,7 @@ def data_class(thing: Any) -> Container | None:
     """A dataclass's instance as a dict by field, those without a value left out.
 
     One like it is made as a copy is, without `__init__` and `__post_init__`: its fields are what was saved, and what
-    it has beside them is what it had.
+    it has beside them is what it had, but for cached properties, which are computed anew of the fields.
     """
     if not dataclasses.is_dataclass(thing) or isinstance(thing, type):
         return None
@@ -82,6 +83,9 @@ def data_class(thing: Any) -> Container | None:
         made = copy.copy(thing)
         for name, child in zip(names, children, strict=True):
             object.__setattr__(made, name, child)  # a frozen one's own refuses
+        for name in [*getattr(made, "__dict__", ())]:
+            if isinstance(getattr(type(made), name, None), cached_property):
+                del made.__dict__[name]
         return made
 
     return Container("dict", names, [getattr(thing, name) for name in names], make)

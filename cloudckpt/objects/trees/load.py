@@ -55,8 +55,8 @@ def load(
             in the result themselves.
         only: what to read of it: tensor names or beginnings of them ("model", ["model/encoder", "step"]) up to a "/",
             or a function that is asked for every name. Other leaves keep the template's values; without a template the
-            tree lacks them, and a list or tuple that lacks some becomes a dict by index. A beginning that no tensor
-            has is an error.
+            tree lacks them, and a list or tuple that lacks some becomes a dict by index. A beginning that nothing has
+            is an error.
         strict: False to leave leaves of `like` that the checkpoint lacks as they are, and what `like` lacks out.
         cast: whether dtypes may differ from those of `like` where NumPy's rule "same_kind" converts them, such as
             float64 to bfloat16, or int64 to int32, which wraps around.
@@ -70,7 +70,7 @@ def load(
         CheckpointVersionError: a newer program wrote it in a way that this one does not know.
         StructureError: the checkpoint does not fit `like`; the message names the leaves. Nothing was read, unless it
             is about a value.
-        TypeError: `like` holds something that no checkpoint can hold.
+        TypeError: `like` holds something that no checkpoint can hold, or `only` is nothing that selects.
         StorageTimeoutError: the time was over before.
         StorageError: the store failed.
 
@@ -97,13 +97,13 @@ def load_tree(
 
 
 def _read_tree(checkpoint: OpenCheckpoint, *, wanted: Wanted) -> Any:
-    wanted.check(checkpoint.prefix.url, checkpoint.tensors.keys())
-    if STRUCTURE_TENSOR not in checkpoint.tensors:
+    url, entries = checkpoint.prefix.url, checkpoint.tensors
+    if STRUCTURE_TENSOR not in entries:
+        wanted.check(url, entries.keys())
         return _read_flat(checkpoint, wanted.selects)
-    url = checkpoint.prefix.url
     text = checkpoint.read_named([STRUCTURE_TENSOR])[STRUCTURE_TENSOR].reshape(-1)
-    entries = checkpoint.tensors
     structure, tags = decode_structure(text[0] if text.size and isinstance(text[0], bytes) else b"", url, entries)
+    wanted.check(url, entries.keys(), structure)
     if (selects := wanted.selects) is not None:
         _, structure = prune(structure, selects)
         tags = {name: tag for name, tag in tags.items() if selects(name)}

@@ -73,12 +73,12 @@ class _Fit:
         self._wanted = wanted
         self._tags = template.tags()
         selects = wanted.selects
-        wanted.check(self._url, self._tags.keys() | entries.keys())
+        wanted.check(self._url, entries.keys(), template.structure)
         selected = self._tags if selects is None else {name: tag for name, tag in self._tags.items() if selects(name)}
         lacking = [name for name in selected if name not in entries]
         self._found = {name: tag for name, tag in selected.items() if name in entries} if lacking else selected
-        self._missing = [name for name in lacking if name not in template.optional]
-        self._absent = [name for name in lacking if name in template.optional]
+        self._absent = {name for name in lacking if name in template.optional and _first_item(name) in entries}
+        self._missing = [name for name in lacking if name not in self._absent]
         self._unwanted = [
             name
             for name in entries
@@ -143,6 +143,11 @@ class _Fit:
         """The values of all leaves, in order: those that were read, and the template's own."""
         own = {**self._template.leaves(), **dict.fromkeys(self._absent)}
         return {name: values[name] if name in values else own[name] for name in self._tags}
+
+
+def _first_item(name: str) -> str:
+    """The tensor that is there whenever the state is of which an optional leaf is an item."""
+    return f"{name[: name.rfind('/') + 1]}0"
 
 
 def _castable(stored: int, wanted: DataType) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cloudckpt.errors import StructureError
+from cloudckpt.objects.object_graph.stored import OBJECT_GRAPH
 from cloudckpt.objects.trees.leaves import MAX_DIGITS
 from cloudckpt.objects.trees.structure import Field
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = ["RESERVED_STARTS", "check_key", "check_name", "is_reserved", "python_path"]
 
-OBJECT_GRAPH_TENSOR = "_CHECKPOINTABLE_OBJECT_GRAPH"
 RESERVED_PREFIX = "_CLOUDCKPT_"
 RESERVED_STARTS = "_\0"
 """What every name that `check_name` may refuse begins with, unless it is empty."""
@@ -71,4 +71,4 @@ def check_name(name: str, keys: Keys) -> None:
 
 def is_reserved(name: str) -> bool:
     """Whether a tensor of that name belongs to a format, not to a user's tree."""
-    return name == OBJECT_GRAPH_TENSOR or name.startswith(RESERVED_PREFIX)
+    return name == OBJECT_GRAPH or name.startswith(RESERVED_PREFIX)

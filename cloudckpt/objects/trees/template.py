@@ -12,7 +12,7 @@ from cloudckpt.errors import StructureError
 from cloudckpt.objects.trees.paths import python_path
 from cloudckpt.objects.trees.random_states import MaybeFloat
 from cloudckpt.objects.trees.structure import ContainerNode
-from cloudckpt.objects.trees.tree import FlatTree, TreeWalk, holder_of, leaves_of, read_held
+from cloudckpt.objects.trees.tree import FlatTree, TreeWalk, holder_of, leaves_of, read_held, unsaveable
 from cloudckpt.variables.dtypes import DataType, to_numpy
 from cloudckpt.variables.foreign.jax import is_jax_struct
 
@@ -87,9 +87,13 @@ class _TemplateWalk(TreeWalk):
 
 def _stand_in_of(holder: Holder, keys: Keys) -> NDArray[Any]:
     """What stands in for a holder's array; that itself where it holds strings, or only it knows the shape."""
-    if holder.shape is None or holder.data_type == DataType.STRING:
+    try:
+        data_type = holder.data_type
+    except TypeError as error:
+        raise unsaveable(error, keys) from error
+    if holder.shape is None or data_type == DataType.STRING:
         return read_held(holder, keys)
-    return _stand_in(to_numpy(holder.data_type), holder.shape)
+    return _stand_in(to_numpy(data_type), holder.shape)
 
 
 def _stand_in(dtype: Any, shape: tuple[int, ...]) -> NDArray[Any]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from cloudckpt.objects.trees.structure import Key
     from cloudckpt.variables.holder import Holder
 
-__all__ = ["FlatTree", "TreeWalk", "flatten", "holder_of", "leaves_of", "read_held", "rebuild"]
+__all__ = ["FlatTree", "TreeWalk", "flatten", "holder_of", "leaves_of", "read_held", "rebuild", "unsaveable"]
 
 
 @dataclass(slots=True)
@@ -171,7 +171,7 @@ def _container(node: object, keys: Keys) -> Container | None:
     try:
         container = as_container(node)
     except TypeError as error:
-        raise _unsaveable(error, keys) from error
+        raise unsaveable(error, keys) from error
     if container is not None and len(set(container.keys)) < len(container.keys):
         raise StructureError(f"{python_path(keys, 'the tree')}, a {type(node).__name__}, has two children of one key")
     return container
@@ -188,7 +188,7 @@ def holder_of(value: object, keys: Keys) -> Holder | None:
     try:
         return as_holder(value)
     except TypeError as error:
-        raise _unsaveable(error, keys) from error
+        raise unsaveable(error, keys) from error
 
 
 def read_held(holder: Holder, keys: Keys) -> NDArray[Any]:
@@ -200,7 +200,7 @@ def read_held(holder: Holder, keys: Keys) -> NDArray[Any]:
     try:
         return holder.read()
     except TypeError as error:
-        raise _unsaveable(error, keys) from error
+        raise unsaveable(error, keys) from error
     except ValueError as error:
         raise StructureError(f"{python_path(keys, 'the tree')} can't be saved: {error}") from error
 
@@ -209,12 +209,13 @@ def _encode(value: object, keys: Keys) -> tuple[str, NDArray[Any]]:
     try:
         return encode_leaf(value)
     except TypeError as error:
-        raise _unsaveable(error, keys) from error
+        raise unsaveable(error, keys) from error
     except ValueError as error:
         raise StructureError(f"{python_path(keys, 'the tree')} can't be saved: {error}") from error
 
 
-def _unsaveable(error: TypeError, keys: Keys) -> TypeError:
+def unsaveable(error: TypeError, keys: Keys) -> TypeError:
+    """The error about what is at `keys`, which can't be saved for the reason that another error says."""
     path = python_path(keys, "the tree")
     return TypeError(
         f"{path} can't be saved: {error}. A tree is made of dicts, lists, tuples, named tuples, "

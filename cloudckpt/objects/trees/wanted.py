@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,13 +10,11 @@ from cloudckpt.errors import StructureError
 from cloudckpt.objects.trees.structure import ContainerNode, join_name
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
-
     from cloudckpt.objects.trees.structure import Key, Node
 
 __all__ = ["EVERYTHING", "Only", "Wanted", "prune"]
 
-Only = str | Sequence[str] | Callable[[str], bool] | None
+Only = str | Collection[str] | Callable[[str], bool] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +30,15 @@ class Wanted:
         """Whether something of a name is wanted; None where all is."""
         if self.only is None or callable(self.only):
             return self.only
-        prefixes = self._prefixes()
-        whole, inner = frozenset(prefixes), tuple(f"{prefix}/" for prefix in prefixes)
-        return lambda name: name in whole or name.startswith(inner)
+        return _below(self._prefixes())
 
-    def check(self, path: str, names: Collection[str]) -> None:
-        """See that every prefix is of a tensor: a slip of the pen must not pass for a state that is restored.
+    def check(self, path: str, names: Collection[str], structure: Node = None) -> None:
+        """See that every prefix is of something: a slip of the pen must not pass for a state that is restored.
+
+        Args:
+            path: the checkpoint's prefix, for messages.
+            names: tensors that are there.
+            structure: a tree of which it may also be a part without tensors, such as the state of a plain optimizer.
 
         Raises:
             StructureError: one is not, and that matters.
@@ -45,8 +46,8 @@ class Wanted:
         if not self.strict or self.only is None or callable(self.only):
             return
         for prefix in self._prefixes():
-            selects = Wanted(prefix).selects
-            if selects is not None and not any(map(selects, names)):
+            selects = _below([prefix])
+            if not any(map(selects, names)) and (structure is None or not prune(structure, selects)[0]):
                 raise StructureError(
                     f"only={prefix!r} is the beginning of no tensor's name in {path!r}: mend it, or pass strict=False "
                     "where there may be none",
@@ -54,8 +55,20 @@ class Wanted:
                 )
 
     def _prefixes(self) -> list[str]:
-        given: Iterable[str] = [self.only] if isinstance(self.only, str) else self.only  # type: ignore[assignment]  # no callable gets here
+        given = [self.only] if isinstance(self.only, str) else self.only
+        # No iterator: a second look, at another checkpoint, would find it empty.
+        if not isinstance(given, Collection) or not all(isinstance(prefix, str) for prefix in given):
+            raise TypeError(
+                "only= takes a tensor's name or a beginning of it, a list of some, or a function that is asked for "
+                f"every name; got {self.only!r}"
+            )
         return [prefix.removesuffix("/") for prefix in given]
+
+
+def _below(prefixes: Collection[str]) -> Callable[[str], bool]:
+    """Whether a name is one of these, or below one."""
+    whole, inner = frozenset(prefixes), tuple(f"{prefix}/" for prefix in prefixes)
+    return lambda name: name in whole or name.startswith(inner)
 
 
 EVERYTHING = Wanted()

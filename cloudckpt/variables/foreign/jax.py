@@ -50,7 +50,10 @@ class JaxHolder(ForeignHolder):
 
         Raises:
             TypeError: other processes hold a part of them.
+            ValueError: nobody has them any more.
         """
+        if self.thing.is_deleted():
+            raise ValueError("this array was deleted, or donated to a function: what that has returned takes its place")
         if not self.thing.is_fully_addressable:
             raise TypeError("a part of this array is in other processes: gather it on this one to save it")
         return np.asarray(self.thing)
@@ -78,25 +81,39 @@ def jax_like(existing: Any, array: NDArray[Any]) -> Any:
     """A new array on the devices, and so sharded, as an existing one; None where that is no array of JAX's.
 
     The existing one may be a `jax.ShapeDtypeStruct`, where its sharding is None on the default device. So is the new
-    one of an array that is not committed to its device.
+    one of an array that is not committed to its device. Of a weak type it is where the existing one is.
 
     Raises:
-        TypeError: a part of it is for other processes.
+        TypeError: a part of it is for other processes, or JAX would cut its elements to 32 bits.
     """
     if jax_holder(existing) is None and not is_jax_struct(existing):
         return None
-    sharding = existing.sharding
-    if sharding is None or not getattr(existing, "committed", True):
-        return imported("jax").device_put(array)
+    sharding = _sharding_of(existing)
     if not getattr(sharding, "is_fully_addressable", True):
         raise TypeError("a part of this array is for other processes: restore a whole one, and shard it then")
-    return imported("jax").device_put(array, sharding)
+    elements = _weakly_typed(array) if getattr(existing, "weak_type", False) else array
+    made = imported("jax").device_put(elements, sharding)
+    if made.dtype != array.dtype:
+        raise TypeError(f"JAX makes {made.dtype} of {array.dtype} unless jax_enable_x64 is set")
+    return made
+
+
+def _sharding_of(existing: Any) -> Any:
+    """Where an array is, or a struct is to be; None for the default device, to which nothing has bound it."""
+    return existing.sharding if getattr(existing, "committed", True) else None
+
+
+def _weakly_typed(array: NDArray[Any]) -> Any:
+    """The elements as JAX's of a weak type, which gives way to the dtypes of others, if it has one of this dtype."""
+    numpy = imported("jax").numpy
+    zero = numpy.asarray(array.dtype.type().item())  # as JAX takes a number of Python's
+    return numpy.broadcast_to(zero, array.shape).at[...].set(array) if zero.dtype == array.dtype else array
 
 
 def key_parts(thing: Any) -> tuple[str, Any] | None:
     """The implementation's name and the data of typed random keys, or of a struct of some; None for anything else.
 
-    The data are an array, or a struct, of uint32 with a dimension more.
+    The data are an array of uint32 with a dimension more; a struct of one where the keys are one, or were deleted.
 
     Raises:
         TypeError: their implementation has no name that JAX knows.
@@ -106,17 +123,18 @@ def key_parts(thing: Any) -> tuple[str, Any] | None:
     jax = imported("jax")
     if isinstance(thing.dtype, np.dtype) or not jax.dtypes.issubdtype(thing.dtype, jax.dtypes.prng_key):
         return None
+    is_abstract = is_jax_struct(thing) or thing.is_deleted()
     found = []
 
     def data_of(keys: Any) -> Any:
         found.append(jax.random.key_impl(keys))
         return jax.random.key_data(keys)
 
-    data = jax.eval_shape(data_of, thing) if is_jax_struct(thing) else data_of(thing)
+    data = jax.eval_shape(data_of, thing) if is_abstract else data_of(thing)
     if not isinstance(found[0], str):
         raise TypeError(f"these random keys are of {found[0]}, which is not registered with JAX under a name")
-    if is_jax_struct(thing):
-        data = jax.ShapeDtypeStruct(data.shape, data.dtype, sharding=thing.sharding)
+    if is_abstract:
+        data = jax.ShapeDtypeStruct(data.shape, data.dtype, sharding=_sharding_of(thing))
     return found[0], data
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from cloudckpt.variables.foreign.trackables import is_foreign_trackable
+from cloudckpt.variables.partitions.partitioned import PartitionedVariable
 from cloudckpt.variables.trackable.python_state import PythonState
 from cloudckpt.variables.trackable.tracks import Tracks
 from cloudckpt.variables.variable import Variable
@@ -36,11 +37,12 @@ def is_plain(value: Any) -> bool:
 
 
 def is_trackable(value: Any) -> bool:
-    """Whether it is an object of the graph by itself: one that tracks others, Python state, or a variable.
+    """Whether it is an object of the graph by itself: one that tracks others, Python state, or a variable,
+    a partitioned one too.
 
     Also what other frameworks have of that kind. Numbers and texts are not, and neither are arrays: what changes by
     training belongs into a `Variable`.
     """
     if is_plain(value):
         return False
-    return isinstance(value, Tracks | PythonState | Variable) or is_foreign_trackable(value)
+    return isinstance(value, Tracks | PythonState | Variable | PartitionedVariable) or is_foreign_trackable(value)

@@ -22,12 +22,13 @@ class Tracking:
         children: those that it has already.
     """
 
-    __slots__ = ("_waiting", "children", "wrapping")
+    __slots__ = ("_waiting", "_waiting_for_any", "children", "wrapping")
 
     def __init__(self, wrapping: Wrapping, children: Mapping[str, Any] | None = None) -> None:
         self.wrapping = wrapping
         self.children = dict(children or {})
         self._waiting: dict[str, list[Callable[[Any], None]]] = {}
+        self._waiting_for_any: list[Callable[[Any], None]] = []
 
     def keep(self, name: str, value: Any) -> Any:
         """Track a value under a name, if it is one to be tracked, and give what is to be kept in its place.
@@ -54,13 +55,20 @@ class Tracking:
         """Take a child, in the place of the one that had the name; the first of its name gets what waits for it.
 
         Raises:
-            Exception: what a restore that waited for it raises; the child is tracked.
+            Exception: what a restore that waited for it raises. Then the child is not tracked, and all that waited
+                goes on waiting for one that fits.
         """
         is_first = name not in self.children
         self.children[name] = child
         if is_first:
-            for restore in reversed(self._waiting.pop(name, ())):
-                restore(child)
+            try:
+                for waiting in (self._waiting.get(name, ()), self._waiting_for_any):
+                    for restore in reversed(waiting):
+                        restore(child)
+            except BaseException:
+                self.forget(name)
+                raise
+            self._waiting.pop(name, None)
 
     def forget(self, name: str) -> None:
         """Have no child of that name any more; one that comes later is the last in order."""
@@ -72,6 +80,10 @@ class Tracking:
         The newest first, because a restore gives nothing to what a later one has given values.
         """
         self._waiting.setdefault(name, []).append(restore)
+
+    def adopt_any(self, restore: Callable[[Any], None]) -> None:
+        """Call `restore` with each next child of a name that there was none of before; of several the newest first."""
+        self._waiting_for_any.append(restore)
 
     def given(self, name: str, value: Any) -> Any:
         """What to give `keep` for it to track the same, of what it gave: `value`, or that kept out."""

@@ -45,7 +45,8 @@ def test_an_array_that_nobody_may_write_to_is_no_object() -> None:
 @pytest.mark.parametrize("thing", [Variable([1.0, 2.0], name="scope/v"), np.array([1.0, 2.0], np.float32)])
 def test_what_has_a_value(thing: Any) -> None:
     node = node_of(thing)
-    assert (node.children(), [*node.slots([thing])], node.adopt("a", print)) == ({}, [], False)
+    assert (node.children(), [*node.slots([thing])]) == ({}, [])
+    assert (node.adopt("a", print), node.adopt_any(print)) == (False, False)
     ((name, attribute),) = node.attributes().items()
     assert (name, attribute.name) == ("VARIABLE_VALUE", "VARIABLE_VALUE")
     assert attribute.full_name == ("scope/v" if isinstance(thing, Variable) else "")
@@ -58,7 +59,7 @@ def test_what_has_a_value(thing: Any) -> None:
 def test_python_state() -> None:
     state = State()
     node = node_of(state)
-    assert (node.children(), node.adopt("a", print)) == ({}, False)
+    assert (node.children(), node.adopt("a", print), node.adopt_any(print)) == ({}, False, False)
     attribute = node.attributes()["py_state"]
     assert (attribute.full_name, attribute.data_type, attribute.shape) == ("", DataType.STRING, ())
     assert attribute.read().item() == b"state"
@@ -74,6 +75,9 @@ def test_an_object_that_tracks() -> None:
     assert node.adopt("later", got.append)
     root.later = [1]
     assert got == [root.later]
+    assert node.adopt_any(got.append)
+    root.last = [2]
+    assert got == [root.later, root.last]
     assert node_of(root.later).children() == {}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 import shutil
 import tracemalloc
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 from cloudckpt.checkpoint.opened import OpenCheckpoint
+from cloudckpt.compat.v1 import fixed_size_partitioner, get_variable, variable_scope
 from cloudckpt.errors import (
     CheckpointDamagedError,
     CheckpointNotFoundError,
@@ -19,10 +21,13 @@ from cloudckpt.errors import (
     TensorNotFoundError,
 )
 from cloudckpt.objects.checkpoint import Checkpoint
+from cloudckpt.objects.object_graph.recognise import as_node
+from cloudckpt.objects.object_graph.save import tensors_of_objects
 from cloudckpt.objects.options import CheckpointOptions
 from cloudckpt.storage.location import Location
 from cloudckpt.storage.open import open_location
 from cloudckpt.testing.faults import FaultyStore
+from cloudckpt.variables.shape import UNKNOWN_RANK
 from cloudckpt.variables.trackable.module import Module
 from cloudckpt.variables.trackable.python_state import PythonState
 from cloudckpt.variables.trackable.recognition import NoDependency
@@ -146,6 +151,100 @@ def test_a_late_object_that_does_not_fit_is_named(path: str) -> None:
         model.a = Variable(0.0)
 
 
+def test_what_did_not_fit_can_be_assigned_again(path: str) -> None:
+    """The assignment that failed has changed nothing, and what fits gets the value."""
+    model = Module()
+    checkpoint = Checkpoint(model=model)
+    status = checkpoint.restore(path)
+    bad = Variable(0.0)
+    with pytest.raises(InvalidArgumentError):
+        model.a = bad
+    assert not hasattr(model, "a")
+    assert not [name for name in tensors_of_objects(as_node(checkpoint)) if "model" in name]
+    model.a, model.b, checkpoint.step = Variable([0.0, 0.0]), Variable(0.0), Variable(0)
+    assert model.a.numpy().tolist() == [1.0, 2.0]
+    status.assert_consumed()
+    assert bad.numpy() == 0.0
+
+
+def test_an_object_with_a_part_that_does_not_fit_can_be_mended(path: str) -> None:
+    checkpoint = Checkpoint()
+    status = checkpoint.restore(path)
+    model = module(a=[0.0, 0.0], b=[0.0])
+    with pytest.raises(InvalidArgumentError, match=r"model\.b"):
+        checkpoint.model = model
+    assert model.a.numpy().tolist() == [0.0, 0.0]
+    model.b = Variable(0.0)
+    checkpoint.model, checkpoint.step = model, Variable(0)
+    assert (model.a.numpy().tolist(), model.b.numpy()) == ([1.0, 2.0], 3.0)
+    status.assert_consumed()
+
+
+def test_an_element_that_does_not_fit_is_not_in_the_list(tmp_path: Path) -> None:
+    path = Checkpoint(many=[Variable([1.0, 2.0])], named={"x": Variable([3.0])}).save(tmp_path / "ckpt")
+    checkpoint = Checkpoint(many=[], named={})
+    checkpoint.restore(path)
+    with pytest.raises(InvalidArgumentError):
+        checkpoint.many.append(Variable(0.0))
+    with pytest.raises(InvalidArgumentError):
+        checkpoint.named["x"] = Variable(0.0)
+    assert (len(checkpoint.many), len(checkpoint.named)) == (0, 0)
+    checkpoint.many.append(Variable([0.0, 0.0]))
+    checkpoint.named["x"] = Variable([0.0])
+    assert (checkpoint.many[0].numpy().tolist(), checkpoint.named["x"].numpy().tolist()) == ([1.0, 2.0], [3.0])
+
+
+def test_late_python_state_that_was_refused_is_given_again(tmp_path: Path) -> None:
+    class Moody(Text):
+        is_refusing = True
+
+        def deserialize(self, string_value: bytes) -> None:
+            if self.is_refusing:
+                raise RuntimeError("not now")
+            super().deserialize(string_value)
+
+    path = Checkpoint(text=Text("stored"), a=Variable(1.0)).save(tmp_path / "ckpt")
+    checkpoint, state = Checkpoint(a=Variable(0.0)), Moody("")
+    status = checkpoint.restore(path)
+    with pytest.raises(RuntimeError, match="not now"):
+        checkpoint.text = state
+    state.is_refusing = False
+    checkpoint.text = state
+    assert state.text == "stored"
+    status.assert_consumed()
+
+
+def test_a_late_read_that_failed_is_tried_again(path: str, tmp_path: Path) -> None:
+    model = Module()
+    Checkpoint(model=model).restore(path, keep_pending=False).expect_partial()
+    os.rename(f"{path}.index", tmp_path / "away")
+    os.rename(f"{path}.data-00000-of-00001", tmp_path / "data")
+    with pytest.raises(CheckpointNotFoundError):
+        model.a = Variable([0.0, 0.0])
+    os.rename(tmp_path / "away", f"{path}.index")
+    os.rename(tmp_path / "data", f"{path}.data-00000-of-00001")
+    model.a = Variable([0.0, 0.0])
+    assert model.a.numpy().tolist() == [1.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("declared", "fits"),
+    [((None,), True), ((2,), True), (UNKNOWN_RANK, True), ((3,), False), ((None, None), False), ((None, 2), False)],
+)
+def test_shapes_that_are_declared_in_part(path: str, declared: Any, fits: bool) -> None:
+    known = () if declared is UNKNOWN_RANK else declared
+    a = Variable(np.zeros([1 if size is None else size for size in known], np.float32), shape=declared)
+    model = Module()
+    model.a = a
+    if fits:
+        Checkpoint(model=model).restore(path).expect_partial()
+        assert a.numpy().tolist() == [1.0, 2.0]
+    else:
+        with pytest.raises(InvalidArgumentError, match=r"of shape \(2,\), and the object's is of shape \("):
+            Checkpoint(model=model).restore(path)
+        assert not a.numpy().any()
+
+
 @pytest.mark.parametrize("how", ["keep_pending", "expect_partial", "the next restore"])
 def test_what_is_not_kept_is_read_when_it_is_wanted(path: str, tmp_path: Path, how: str) -> None:
     model = Module()
@@ -250,6 +349,27 @@ def test_slot_variables_come_with_the_later_of_both(tmp_path: Path, order: list[
     assert [parts["optimizer"].get_slot(parts[name], "momentum").numpy().tolist() for name in "vw"] == [[4.0, 5.0], 6.0]
 
 
+@pytest.mark.parametrize("is_late", [False, True])
+def test_an_optimizer_that_can_makes_its_slot_variables(tmp_path: Path, is_late: bool) -> None:
+    class Making(Momentum):
+        def add_slot(self, variable: Any, name: str) -> None:
+            assert name == "momentum"
+            self._slots[id(variable)] = Variable(np.zeros_like(variable.numpy()))
+
+    a, b = Variable([1.0, 2.0]), Variable(3.0)
+    optimizer = Momentum(a)
+    optimizer.get_slot(a, "momentum").assign([4.0, 5.0])
+    path = Checkpoint(a=a, b=b, optimizer=optimizer).save(tmp_path / "ckpt")
+    a, making = Variable([0.0, 0.0]), Making()
+    checkpoint = Checkpoint(a=a, b=Variable(0.0), **({} if is_late else {"optimizer": making}))
+    status = checkpoint.restore(path)
+    if is_late:
+        checkpoint.optimizer = making
+    assert making.get_slot(a, "momentum").numpy().tolist() == [4.0, 5.0]
+    assert len(making._slots) == 1
+    status.assert_consumed()
+
+
 def test_slot_variables_are_skipped_on_request(tmp_path: Path) -> None:
     v = Variable(1.0)
     optimizer = Momentum(v)
@@ -268,6 +388,20 @@ def test_arrays_are_objects_too(tmp_path: Path) -> None:
     a[:], b[:] = 0, 0
     Checkpoint(a=a, b=b).restore(path).assert_consumed()
     assert (a.tolist(), b.tolist()) == ([1.0, 2.0], [[3]])
+
+
+def test_a_partitioned_variable_is_saved_whole(tmp_path: Path) -> None:
+    def made(value: float) -> Any:
+        with variable_scope(str(value), partitioner=fixed_size_partitioner(2)):
+            return get_variable("v", initializer=np.full((4, 2), value, np.float32))
+
+    model, other, whole = Module(), Module(), Module()
+    model.v, other.v, whole.v = made(1.0), made(2.0), Variable(np.zeros((4, 2), np.float32))
+    assert len(model.v) == 2
+    path = Checkpoint(model=model).save(tmp_path / "ckpt")
+    for each in (other, whole):
+        Checkpoint(model=each).restore(path).assert_consumed()
+        np.testing.assert_array_equal(np.asarray(each.v.numpy()), np.ones((4, 2)))
 
 
 def test_a_restore_reads_twice_whatever_it_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

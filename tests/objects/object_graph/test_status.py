@@ -108,7 +108,14 @@ def test_by_name(tmp_path: Path) -> None:
     for name in ASSERTIONS:
         assert getattr(status, name)() is status
     checkpoint.late = Variable(0.0, name="b")
-    with pytest.raises(AssertionError, match="was not restored: Variable 'b'"):
+    status.assert_consumed()
+    checkpoint.lacking = Variable(0.0, name="d")
+    with pytest.raises(AssertionError, match="lacks 1 names: 'd'"):
+        status.assert_consumed()
+    del checkpoint.lacking
+    status.assert_consumed()
+    checkpoint.x = Variable(0.0, name="a")  # nothing waits for a second one
+    with pytest.raises(AssertionError, match="was not restored: Variable 'a'"):
         status.assert_consumed()
     status = Checkpoint(x=Variable(0.0, name="c"), y=Counter()).restore(path)
     with pytest.raises(AssertionError, match=r"which goes by name, lacks 2 names: 'c', 'py_state'"):

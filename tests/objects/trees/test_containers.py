@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import types
 import uuid
 from collections import Counter, OrderedDict, UserDict, defaultdict, deque
@@ -55,6 +56,15 @@ class Frozen:
 class Slots:
     x: Any
     y: Any = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Scaled:
+    x: Any
+
+    @functools.cached_property
+    def inverse(self) -> Any:
+        return 1 / self.x
 
 
 @dataclasses.dataclass
@@ -141,6 +151,13 @@ def test_what_a_template_has_beside_its_children_stays() -> None:
     assert restored["b"].maxlen == 3
     assert (restored["h"].cache, restored["h"].x) == ("beside", 1)
     assert (factory["a"], state["a"], bounded[0], holder.x) == (0, 0, 0, 0)
+
+
+def test_what_a_template_has_computed_of_its_fields_is_computed_anew() -> None:
+    template = Scaled(2.0)
+    assert template.inverse == 0.5
+    restored = ckpt.load(saved(Scaled(4.0)), like=template)
+    assert (restored.inverse, template.inverse) == (0.25, 0.5)
 
 
 def test_a_field_without_a_value_is_left_out() -> None:

@@ -144,6 +144,54 @@ def test_a_leaf_of_a_weak_type_takes_a_python_scalar() -> None:
         ckpt.load(saved({"step": 3.5, "rate": 0.5}), like=abstract)
 
 
+WEAK = {
+    "float": lambda: jnp.asarray(1.5),
+    "int": lambda: jnp.asarray(3),
+    "complex": lambda: jnp.asarray(1.5j),
+    "of a shape": lambda: jnp.full((2, 3), 2.5),
+}
+
+
+@pytest.mark.parametrize("make", WEAK.values(), ids=WEAK)
+@pytest.mark.parametrize("abstract", [False, True])
+def test_a_weak_type_stays_weak(make: Any, abstract: bool) -> None:
+    expected, prefix = make(), saved({"a": make()})
+    assert expected.weak_type  # else nothing is tried
+    like = {"a": jax.eval_shape(make) if abstract else jnp.zeros_like(expected) * make()}
+    restored = ckpt.load(prefix, like=like)["a"]
+    same(restored, expected)
+    assert restored.weak_type
+    bits = jnp.ones((), jnp.bfloat16)
+    assert (restored * bits).dtype == (expected * bits).dtype
+
+
+def test_a_strong_type_stays_strong() -> None:
+    assert not ckpt.load(saved({"a": jnp.asarray(1.5)}), like={"a": jnp.zeros(())})["a"].weak_type
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.uint64, np.float64, np.complex128])
+def test_elements_that_jax_would_cut_are_refused(dtype: Any) -> None:
+    prefix = saved({"a": {"b": np.full(2, 3, dtype)}})
+    like = {"a": {"b": jax.ShapeDtypeStruct((2,), dtype)}}
+    with pytest.raises(ckpt.StructureError, match=r"\['a'\]\['b'\] of the template: JAX makes .* jax_enable_x64"):
+        ckpt.load(prefix, like=like)
+    with jax.enable_x64(True):
+        same(ckpt.load(prefix, like=like)["a"]["b"], jnp.full(2, 3, dtype))
+
+
+def test_what_was_donated_is_a_template_and_no_more() -> None:
+    state = {"a": {"b": jnp.arange(3.0)}, "rng": jax.random.key(7)}
+    prefix = saved(state)
+    gone = {"a": {"b": jnp.zeros(3)}, "rng": jax.random.key(0)}
+    jax.jit(lambda array: array + 1, donate_argnums=0)(gone["a"]["b"])
+    gone["rng"].delete()
+    same(ckpt.load(prefix, like=gone), state)
+    with pytest.raises(ckpt.StructureError, match=r"\['a'\]\['b'\] can't be saved: this array was deleted, or donated"):
+        saved({"a": gone["a"]})
+    with pytest.raises(TypeError, match=r"\['rng'\]\['data'\] can't be saved"):
+        saved({"rng": gone["rng"]})
+
+
 def test_an_abstract_leaf_holds_nothing_to_save() -> None:
     with pytest.raises(TypeError, match=r"\['a'\] can't be saved: it is .*ShapeDtypeStruct"):
         saved({"a": jax.ShapeDtypeStruct((2,), np.float32)})

@@ -31,6 +31,10 @@ class Point(NamedTuple):
     y: Any
 
 
+class Nothing(NamedTuple):
+    """As the state of an optimizer without one."""
+
+
 def saved(tree: Any) -> str:
     return ckpt.save(f"memory://{uuid.uuid4().hex}/ckpt", tree)
 
@@ -99,6 +103,21 @@ def test_a_beginning_that_nothing_has_is_an_error(like: Any) -> None:
         ckpt.load(prefix, like=like, only=["model", "modle"])
     assert caught.value.path == prefix
     assert ckpt.load(prefix, like=like, only=["model", "modle"], strict=False) == {"model": 1}
+
+
+@pytest.mark.parametrize("empty", [None, {}, ({}, ()), Nothing()], ids=repr)
+@pytest.mark.parametrize("has_template", [False, True])
+def test_a_branch_may_be_without_tensors(empty: Any, has_template: bool) -> None:
+    tree = {"model": 1, "optimizer": empty}
+    template = {"model": 0, "optimizer": empty} if has_template else None
+    restored = ckpt.load(saved(tree), like=template, only=["model", "optimizer"])
+    assert restored == ckpt.load(saved(tree), like=template)
+
+
+@pytest.mark.parametrize("only", [b"model", 7, ["model", 7], iter(["model"])], ids=repr)
+def test_what_selects_nothing_at_all_is_refused(only: Any) -> None:
+    with pytest.raises(TypeError, match="only= takes a tensor's name or a beginning of it, a list of some, or a"):
+        ckpt.load(saved({"model": 1}), like={"model": 0}, only=only)
 
 
 def test_a_selected_leaf_that_is_missing_is_an_error() -> None:

@@ -112,6 +112,17 @@ def test_a_generator_that_is_not_restored_stays_as_it_is() -> None:
     assert (restored["a"].bit_generator.state, restored["b"].getstate()) == states
 
 
+def test_a_generator_that_the_checkpoint_lacks_stays_as_it_is() -> None:
+    template = {"a": random.Random(3), "b": used("PCG64", 1), "x": 0}
+    template["a"].gauss(0, 1)
+    states = template["a"].getstate(), template["b"].bit_generator.state
+    assert states[0][2] is not None  # the number that it keeps stays, too
+    restored = ckpt.load(saved({"x": 1}), like=template, strict=False)
+    assert restored["x"] == 1
+    assert (restored["a"].getstate(), restored["b"].bit_generator.state) == states
+    assert ckpt.load(saved(list(states[0][:2])), like=template["a"]).getstate() == (*states[0][:2], None)
+
+
 def test_a_state_of_another_kind_is_refused() -> None:
     prefix = saved({"rng": used("PCG64", 1)})
     with pytest.raises(ckpt.StructureError, match=r"\['rng'\] can't be made of what was saved") as caught:

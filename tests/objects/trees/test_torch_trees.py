@@ -87,6 +87,16 @@ def test_what_has_no_elements_in_one_place_is_refused_by_its_path(make: Any) -> 
         saved({"m": [make()]})
 
 
+def test_a_dtype_that_tensorflow_lacks_is_refused_by_its_path() -> None:
+    scales = {"m": [torch.zeros(2, dtype=torch.uint8).view(torch.float8_e8m0fnu)]}
+    message = r"\['m'\]\[0\] can't be saved: torch\.float8_e8m0fnu has no counterpart"
+    with pytest.raises(TypeError, match=message):
+        saved(scales)
+    prefix = saved({"m": [torch.zeros(2)]})
+    with pytest.raises(TypeError, match=message):
+        ckpt.load(prefix, like=scales)
+
+
 def test_a_module_is_refused() -> None:
     with pytest.raises(TypeError, match=r"\['m'\] can't be saved: it is torch\.nn\.modules\.linear\.Linear"):
         saved({"m": torch.nn.Linear(1, 1)})

@@ -176,6 +176,23 @@ def test_what_waits_and_fails_makes_the_assignment_fail() -> None:
     with pytest.raises(ValueError, match="does not fit"):
         root.a = Variable(1.0)
     assert not hasattr(root, "a")
+    assert names(root) == []
+    with pytest.raises(ValueError, match="does not fit"):
+        root.a = Variable(2.0)
+
+
+def test_what_waits_for_any_child_gets_the_first_of_each_name() -> None:
+    root, got = Trackable(), []
+    root.a = Variable(1.0)
+    root.__tracking__.adopt("b", lambda child: got.append(("by name", child)))
+    root.__tracking__.adopt_any(lambda child: got.append(("old", child)))
+    root.__tracking__.adopt_any(lambda child: got.append(("new", child)))
+    root.a = Variable(2.0)
+    root.number = 3
+    assert got == []
+    root.b = Variable(3.0)
+    root.c = Trackable()
+    assert got == [(who, root.b) for who in ("by name", "new", "old")] + [("new", root.c), ("old", root.c)]
 
 
 @pytest.fixture
