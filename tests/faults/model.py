@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -130,29 +131,30 @@ class World:
 
     def process(self) -> Process:
         """A new one."""
-        store = ScheduledStore(self.raw, self.late, lambda name, key: self.effect(process, name, key))
-        process = Process(store)
+        process = Process(ScheduledStore(self.raw, self.late))
+        process.store.effect = partial(self.effect, process, None)
         return process
 
     def begin(self, process: Process, step: int | None) -> Save:
         """A process begins to save."""
         save = process.save = Save(len(self.saves) + 1, step)
+        process.store.effect = partial(self.effect, process, save)
         self.saves[save.number] = save
         return save
 
-    def effect(self, process: Process, name: str, key: str) -> None:
-        """An operation of that process took effect just now."""
+    def effect(self, process: Process, save: Save | None, name: str, key: str) -> None:
+        """An operation of that process took effect just now, which it did in that save, or after it."""
         if name == "put":
             self.writers[self.raw.stat(key).version] = process
         self.changed |= name not in {"list", "get", "read", "stat", "create", "write"}
-        if name == "list" and process.save is not None and key == process.save.index.removesuffix("index"):
-            process.save.seen = self._version(process.save.index)
+        if name == "list" and save is not None and key == save.index.removesuffix("index"):
+            save.seen = self._version(save.index)
         elif name == "list" and key == "run/ckpt-":
             process.known.update(commit.version for commit in self.commits.values())
         elif (name, key) == ("get", STATE):
             process.state_seen = self.states
         elif (name, key) == ("put", STATE):
-            self._state_written(process)
+            self._state_written(process, save)
         elif name == "put":
             self._committed(process, key)
         elif name.startswith("delete"):
@@ -250,16 +252,15 @@ class World:
                 self.left.update(set(self.line) - {save.step})
                 self.line = [save.step]
 
-    def _state_written(self, process: Process) -> None:
+    def _state_written(self, process: Process, save: Save | None) -> None:
         assert process.state_seen == self.states, "it replaced a state that it had not seen"
         self.states = process.state_seen = self.states + 1
-        save, state = process.save, self.state()
+        state = self.state()
         assert save is not None
         assert save.step is not None
         new = steps_of(state.paths, "ckpt")
         dropped = [step for step in self.line if step not in new]
-        commit = self.commits.get(index_of(save.step))
-        if commit is not None and commit.number == save.number:
+        if save.number in self.taken:
             assert new[-1] == save.step == steps_of([state.latest], "ckpt")[0]
             assert new == sorted(new)
             assert len(new) <= self.max_to_keep
@@ -270,7 +271,9 @@ class World:
             self.retired.update(dropped, adopted)
             self.announced.add(save.number)
         else:
-            assert new == [step for step in self.line if step < save.step] or not dropped
+            # It does not know that it has retired some, where the answer to that was lost, and names them again.
+            kept = {step for step in {*self.line, *self.retired.intersection(new)} if step < save.step}
+            assert new == sorted(kept) or not dropped
             self.left.update(dropped)
         self.line = new
         self.left.difference_update(new)

@@ -101,7 +101,10 @@ class ScheduledStore(FaultyStore):
     Args:
         inner: the store that does the work.
         late: where what arrives later is put, as calls that do it.
-        effect: told of each operation as it takes effect, by name and key, those that arrive late included.
+
+    Attributes:
+        effect: told of each operation as it takes effect, by name and key; of one that arrives late that which was set
+            when it was sent.
     """
 
     max_concurrency = 1
@@ -110,15 +113,14 @@ class ScheduledStore(FaultyStore):
         self,
         inner: Store,
         late: list[Callable[[], object]] | None = None,
-        effect: Callable[[str, str], object] = lambda *_: None,
     ) -> None:
         super().__init__(inner, 0)
+        self.effect: Callable[[str, str], object] = lambda *_: None
         self.task: Task | None = None
         self.killed = False
         self.answered = 0.0
         """when the inner store answered last, by its clock"""
         self._late = [] if late is None else late
-        self._effect = effect
         self._one_at_a_time = threading.RLock()
 
     @property
@@ -148,11 +150,11 @@ class ScheduledStore(FaultyStore):
                 with super().operation(name, key, half):
                     yield
             except ObjectNotFoundError:
-                self._effect(name, key)  # to learn that nothing is there is an answer, too
+                self.effect(name, key)  # to learn that nothing is there is an answer, too
                 raise
             finally:
                 self.answered = self._inner.time()
-            self._effect(name, key)
+            self.effect(name, key)
             if fate == "crash after":
                 self.killed = True
                 raise Crash
@@ -166,10 +168,11 @@ class ScheduledStore(FaultyStore):
         self, key: str, data: Buffer, condition: WriteCondition, *, crc32c: int, commit_id: str | None = None
     ) -> ObjectInfo:
         write = partial(self._inner.put, key, bytes(data), condition, crc32c=crc32c, commit_id=commit_id)
+        effect = self.effect
 
         def again() -> None:
             write()
-            self._effect("put", key)
+            effect("put", key)
 
         with self.operation("put", key, again=again):
             return write()
