@@ -48,23 +48,28 @@ class MemoryLimit:
                 self._changed.notify_all()
 
 
-_share: ContextVar[int] = ContextVar("one processor of how many", default=1)
+_is_behind: ContextVar[bool] = ContextVar("whether it writes behind something that matters more", default=False)
 
-SHARE_BEHIND = 4
+PROCESSORS_PER_WRITER = 4
+CONNECTIONS_PER_PROCESSOR = 2
 
 
 @contextmanager
 def behind() -> Iterator[None]:
-    """Let the block write behind something that matters more: with one thread for every four processors."""
-    token = _share.set(SHARE_BEHIND)
+    """Let the block write behind something that matters more, by fewer threads: for its processors, and the server's.
+
+    To a disk by one for every four processors, elsewhere by two for each.
+    """
+    token = _is_behind.set(True)
     try:
         yield
     finally:
-        _share.reset(token)
+        _is_behind.reset(token)
 
 
 def writing_threads(store: Store) -> int:
     """How many threads write: what they do on a disk of this machine is work for its processors, not waiting."""
-    most = store.max_concurrency
-    processors = max(1, (os.cpu_count() or 1) // _share.get())
-    return min(most, processors) if store.capabilities.local_files else most
+    most, processors = store.max_concurrency, os.cpu_count() or 1
+    if store.capabilities.local_files:
+        return min(most, max(1, processors // PROCESSORS_PER_WRITER) if _is_behind.get() else processors)
+    return min(most, processors * CONNECTIONS_PER_PROCESSOR) if _is_behind.get() else most

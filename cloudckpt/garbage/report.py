@@ -53,10 +53,10 @@ class Spared:
 
 @dataclass(frozen=True, slots=True)
 class GarbageReport:
-    """Everything that a collection found in one directory. As a `str`: a line for each, and one to sum up."""
+    """Everything that a collection found in a directory. As a `str`: a line for each, and one to sum up."""
 
     directory: str
-    """without credentials"""
+    """without credentials; "one and another", where it is about two"""
     min_age: float
     """seconds: what is younger was kept"""
     found: tuple[Garbage, ...]
@@ -66,6 +66,17 @@ class GarbageReport:
     kept: tuple[Spared, ...]
     """what may be garbage and stays: too young, or nobody can tell"""
     dry_run: bool
+
+    def joined(self, other: GarbageReport) -> GarbageReport:
+        """One report of two collections, as of a manager that saves to two directories."""
+        return GarbageReport(
+            directory=f"{self.directory} and {other.directory}",
+            min_age=min(self.min_age, other.min_age),
+            found=self.found + other.found,
+            deleted=self.deleted + other.deleted,
+            kept=self.kept + other.kept,
+            dry_run=self.dry_run,
+        )
 
     @property
     def bytes(self) -> int:

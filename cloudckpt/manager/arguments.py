@@ -3,19 +3,37 @@
 from __future__ import annotations
 
 import operator
+import os
 from typing import TYPE_CHECKING, Literal
 
+from cloudckpt.manager.background.saves import BackgroundSaves
+from cloudckpt.state.places import place_of
 from cloudckpt.state.policies import Best, EveryHours, Latest, Policy
 from cloudckpt.state.state_file import LONGEST_SAVE_TIME
 from cloudckpt.state.steps import MAX_STEP
+from cloudckpt.storage.urls import redacted
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import SupportsIndex
 
-__all__ = ["check_directory_options", "checked_best", "checked_step", "keep_policy"]
+    from cloudckpt.manager.background.saves import WhenBusy
+    from cloudckpt.manager.preemption.notice import NoticeSource
+
+__all__ = [
+    "background_saves",
+    "check_directory_options",
+    "check_tier_options",
+    "checked_best",
+    "checked_step",
+    "keep_policy",
+    "notice_sources",
+]
 
 MAX_TO_KEEP = 5
 """How many of the newest steps stay, if nobody says otherwise."""
+LOCAL_MAX_TO_KEEP = 2
+"""How many steps a local folder keeps, if nobody says otherwise."""
 
 
 def keep_policy(
@@ -64,6 +82,62 @@ def check_directory_options(checkpoint_name: str, max_save_time: float | None, t
         raise ValueError(f"timeout must be None or more than 0 seconds, got {timeout}")
     if not checkpoint_name or not checkpoint_name.isprintable() or not {"/", "\\"}.isdisjoint(checkpoint_name):
         raise ValueError(f"checkpoint_name must be a plain name, got {checkpoint_name!r}")
+
+
+def check_tier_options(
+    directory: str | os.PathLike[str],
+    local_directory: str | os.PathLike[str] | None,
+    local_max_to_keep: int,
+    upload_every: int,
+    *,
+    upload_in_background: bool,
+) -> None:
+    """Refuse what no two tiers can be made of, and what says something about a local folder where there is none.
+
+    Raises:
+        TypeError: a count is no integer.
+        ValueError: a count is less than 1, there is no local folder, or it is the directory itself.
+    """
+    for name, count in (("local_max_to_keep", local_max_to_keep), ("upload_every", upload_every)):
+        if operator.index(count) < 1:
+            raise ValueError(f"{name} must be 1 or more, got {count}")
+    if local_directory is not None:
+        if place_of(os.fspath(local_directory)) == place_of(os.fspath(directory)):
+            raise ValueError(f"local_directory is the directory itself, {redacted(os.fspath(directory))!r}: give two")
+    elif (local_max_to_keep, upload_every, upload_in_background) != (LOCAL_MAX_TO_KEEP, 1, True):
+        raise ValueError(
+            "local_max_to_keep, upload_every and upload_in_background are about a local folder: pass local_directory, "
+            "too; to save less often, pass save_every_n_steps or save_every_n_minutes"
+        )
+
+
+def background_saves(when_busy: WhenBusy, *, asynchronous: bool) -> BackgroundSaves | None:
+    """What makes saves behind the caller's back, if anything does.
+
+    Raises:
+        ValueError: there is no such policy, or nothing is ever busy.
+    """
+    saves = BackgroundSaves(when_busy)
+    if asynchronous:
+        return saves
+    if when_busy != "wait":
+        raise ValueError(f"when_busy={when_busy!r} is about asynchronous saves: pass asynchronous=True, too")
+    return None
+
+
+def notice_sources(given: Sequence[NoticeSource]) -> tuple[NoticeSource, ...]:
+    """The sources of notices that a manager was given.
+
+    Raises:
+        TypeError: it is no sequence of them.
+    """
+    sources = tuple(given) if isinstance(given, list | tuple) else (given,)
+    for source in sources:
+        if isinstance(source, type) or not (hasattr(source, "start") and hasattr(source, "stop")):
+            raise TypeError(
+                f"preemption takes a list of sources, such as [cloudckpt.preemption.Sigterm(grace=30)], got {given!r}"
+            )
+    return sources
 
 
 def checked_best(metric: str | None, mode: Literal["min", "max"]) -> Best:

@@ -7,6 +7,8 @@ import time
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from cloudckpt.storage.per_process import PerProcess
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -33,7 +35,7 @@ class Cadence:
             raise ValueError(f"save_every_n_minutes must be None or more than 0, got {every_n_minutes}")
         self._every_n_steps = every_n_steps
         self._every_n_minutes = every_n_minutes
-        self._lock = Lock()
+        self._lock = PerProcess(Lock)
         self._since = time.monotonic()
         self._last: int | None = None
         """the step that was saved or restored last; before any the one before the first that was asked for"""
@@ -48,7 +50,7 @@ class Cadence:
         """Whether a step is to be saved now. With a cadence, the one saved or restored last is not, but on demand."""
         if self._requested or (self._every_n_steps is None and self._every_n_minutes is None):
             return True
-        with self._lock:
+        with self._lock.get():
             if self._last is None or step < self._last:
                 self._last = step - 1  # of a run from scratch, or of one that went back
             return step != self._last and (self._is_step(step, self._last) or self._is_time())
@@ -64,7 +66,7 @@ class Cadence:
 
     def restored(self, step: int | None) -> None:
         """The job goes on from a step; None from scratch."""
-        with self._lock:
+        with self._lock.get():
             self._last, self._since = step, time.monotonic()
 
     def counted(self, step: int, save: Callable[[], str | None]) -> str | None:
@@ -83,13 +85,13 @@ class Cadence:
         return prefix
 
     def _begin(self, step: int) -> tuple[int | None, float, bool]:
-        with self._lock:
+        with self._lock.get():
             before = self._last, self._since, self._requested
             # A request that comes after this is not met by what is saved now.
             self._last, self._since, self._requested = step, time.monotonic(), False
         return before
 
     def _take_back(self, last: int | None, since: float, requested: bool) -> None:
-        with self._lock:
+        with self._lock.get():
             self._last, self._since = last, since
             self._requested = self._requested or requested

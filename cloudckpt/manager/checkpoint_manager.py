@@ -7,12 +7,15 @@ import weakref
 from typing import TYPE_CHECKING, Any, Literal, Self, SupportsIndex
 
 from cloudckpt.manager.arguments import (
+    LOCAL_MAX_TO_KEEP,
     MAX_TO_KEEP,
+    background_saves,
     check_directory_options,
+    check_tier_options,
     checked_step,
     keep_policy,
+    notice_sources,
 )
-from cloudckpt.manager.background.saves import BackgroundSaves
 from cloudckpt.manager.cadence import Cadence
 from cloudckpt.manager.directory.tier import Tier
 from cloudckpt.manager.preemption.detect import detect
@@ -20,7 +23,7 @@ from cloudckpt.manager.preemption.last_save import Preemption
 from cloudckpt.manager.reporting.observer import Observer
 from cloudckpt.manager.saves import Saves
 from cloudckpt.manager.stored_steps import StoredSteps
-from cloudckpt.manager.tiers.two_tiers import LOCAL_MAX_TO_KEEP, TwoTiers
+from cloudckpt.manager.tiers.two_tiers import TwoTiers
 from cloudckpt.state.metrics import checked_metrics
 from cloudckpt.state.policies import Latest
 from cloudckpt.storage.open import open_location
@@ -118,6 +121,10 @@ class CheckpointManager(StoredSteps):
     ) -> None:
         policy = keep_policy(max_to_keep, keep_every_n_hours, keep, best_metric, best_mode)
         check_directory_options(checkpoint_name, max_save_time, timeout)
+        check_tier_options(
+            directory, local_directory, local_max_to_keep, upload_every, upload_in_background=upload_in_background
+        )
+        background = background_saves(when_busy, asynchronous=asynchronous)
         self._cadence = Cadence(save_every_n_steps, save_every_n_minutes)
         observer = Observer(on_event, progress=progress)
         options: dict[str, Any] = {"quarantine": quarantine, "timeout": timeout}
@@ -129,7 +136,7 @@ class CheckpointManager(StoredSteps):
             max_save_time=max_save_time,
             **options,
         )
-        self._preemption = Preemption(preemption, request_save=self._cadence.request, tell=observer.preempted)
+        self._preemption = Preemption(request_save=self._cadence.request, tell=observer.preempted)
         weakref.finalize(self, self._preemption.close).atexit = False
         if local_directory is not None:
             tier = TwoTiers(
@@ -141,8 +148,9 @@ class CheckpointManager(StoredSteps):
                 observer=observer,
             )
         super().__init__(tier, observer, best_metric=best_metric, best_mode=best_mode, max_save_time=max_save_time)
-        background = BackgroundSaves(when_busy) if asynchronous else None
         self._saves = Saves(tier, self._preemption, background, observer=observer)
+        if preemption is not None:
+            self.listen(preemption)  # last of all: no handler is left where another argument is wrong
 
     def save(
         self, step: SupportsIndex, state: object, metrics: Mapping[str, Any] | None = None, *, force: bool = False
@@ -169,6 +177,7 @@ class CheckpointManager(StoredSteps):
 
         Raises:
             ValueError: the step is negative or no int64, or the manager is closed.
+            RuntimeError: a listener, which a save in the background has called, would save.
             TypeError: the step is no integer, or the tree holds what can't be saved; nothing was changed.
             StructureError: as `cloudckpt.save`; nothing was changed.
             CommitConflictError: another writer committed in this directory since this manager last looked. Its
@@ -184,6 +193,8 @@ class CheckpointManager(StoredSteps):
         """
         self._check_open()
         number, rated = checked_step(step), checked_metrics(metrics or {})
+        if not self._preemption.reached():
+            self._saves.check_for_errors()
         if not force and not self._cadence.is_due(number):
             return None
         return self._cadence.counted(number, lambda: self._saves.save(number, state, rated))
@@ -228,10 +239,11 @@ class CheckpointManager(StoredSteps):
             sources: where they come from; None for `preemption.detect()`.
 
         Raises:
+            TypeError: they are no sources.
             ValueError: one can't be started here, such as a signal's in another thread than the main one.
         """
         self._check_open()
-        self._preemption.listen(detect if sources is None else lambda: sources)
+        self._preemption.listen(detect if sources is None else lambda: notice_sources(sources))
 
     def wait(self, timeout: float | None = None) -> None:
         """Wait until no save is under way: what `save` was given is durable then, as far as nothing newer replaced it.
@@ -241,6 +253,7 @@ class CheckpointManager(StoredSteps):
 
         Raises:
             StorageTimeoutError: the time is over, and the save goes on.
+            RuntimeError: a listener, which a save in the background has called, would wait for that.
             Exception: what a save has failed with, as `save` would have raised it. Nothing is raised twice.
         """
         self._saves.wait(timeout)
@@ -253,6 +266,7 @@ class CheckpointManager(StoredSteps):
         """Wait for the save under way, and free the store's connections. A closed manager raises `ValueError`."""
         if self._closed:
             return
+        self._saves.require_other_thread()
         self._closed = True
         try:
             self._saves.close()

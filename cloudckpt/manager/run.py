@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Generator
-from contextlib import closing
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def run(
     restored = manager.restore_latest(default=None, like=like)
     if manager.reached_preemption(0 if restored is None else restored[1]):
         return preempted_exit_code
-    with closing(_started(train, restored)) as steps:
+    with _closing(_started(train, restored), manager) as steps:
         try:
             is_preempted = _train(steps, manager)
         except BaseException:
@@ -98,29 +98,49 @@ def _train(steps: Iterator[Yielded], manager: CheckpointManager) -> bool:
             return True
         step, state, metrics = _parts(yielded)
         is_preempted = manager.reached_preemption(step)
-        is_saved = False
-        if is_preempted or manager.should_save(step):
-            is_saved = manager.save(step, state, metrics, force=True) is not None
+        is_saved = manager.save(step, state, metrics, force=is_preempted) is not None
         if is_preempted:
             return True
         unsaved = None if is_saved else (step, state, metrics)
     if unsaved is None:
         return False
-    # A save in flight would make a manager that skips leave this one out.
-    manager.wait()
+    try:
+        # A save in flight would make a manager that skips leave this one out.
+        manager.wait()
+    except Exception:
+        # The last step is not to be lost by what another one has failed with.
+        manager.save(*unsaved, force=True)
+        raise
     # It is left out where a notice has come just now, and too late.
     return manager.save(*unsaved, force=True) is None
 
 
 def _next(steps: Iterator[Yielded], manager: CheckpointManager) -> Any:
     """What the training yields next, ENDED at its end; PREEMPTED if it fails and a notice has come."""
+    yielded: Any = PREEMPTED
+    with _failures_logged_after_a_notice(manager):
+        yielded = next(steps, ENDED)
+    return yielded  # noqa: RET504 - the block may have ended early
+
+
+@contextmanager
+def _closing(steps: Generator[Yielded, None, None], manager: CheckpointManager) -> Iterator[Iterator[Yielded]]:
+    """Let the training clean up after the block."""
     try:
-        return next(steps, ENDED)
+        yield steps
+    finally:
+        with _failures_logged_after_a_notice(manager):
+            steps.close()
+
+
+@contextmanager
+def _failures_logged_after_a_notice(manager: CheckpointManager) -> Iterator[None]:
+    try:
+        yield
     except Exception:
         if not manager.reached_preemption(0):
             raise
         logger.exception("the training has failed after a notice, and is taken to be preempted")
-        return PREEMPTED
 
 
 def _parts(yielded: Any) -> tuple[int, Any, Mapping[str, float] | None]:

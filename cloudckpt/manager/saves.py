@@ -53,8 +53,7 @@ class Saves:
         The last save before a preemption is made before this returns, once the one in flight has ended or is cut off.
         What that one has failed with does not keep it from being made.
         """
-        if self._two_tiers is not None:
-            self._two_tiers.uploads.check_for_errors()
+        self.require_other_thread()
         flat, prefix = flatten_for_save(state), self._tier.prefix(step).url
         watch = self._observer.save(step, prefix)
         with watch.stall():
@@ -97,13 +96,24 @@ class Saves:
         if self._two_tiers is not None:
             yield self._two_tiers.uploads
 
+    def require_other_thread(self) -> None:
+        """Raise if the caller is called by a save that is under way.
+
+        Raises:
+            RuntimeError: it is.
+        """
+        for saves in self._all:
+            saves.require_other_thread()
+
     def settle(self) -> None:
         """Wait until no save is under way; what one has failed with is raised later."""
+        self.require_other_thread()
         for saves in self._all:
             saves.settle()
 
     def wait(self, timeout: float | None = None) -> None:
         """Wait until no save is under way, and raise what one has failed with."""
+        self.require_other_thread()
         end = None if timeout is None else time.monotonic() + timeout
         for saves in self._all:
             saves.wait(None if end is None else max(0.0, end - time.monotonic()))

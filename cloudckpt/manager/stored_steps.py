@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial, reduce
 from typing import TYPE_CHECKING, Any, Literal, SupportsIndex
 
 from cloudckpt.checkpoint.save_time import collection_age
 from cloudckpt.errors import CheckpointNotFoundError
 from cloudckpt.garbage.collect import MIN_AGE, collect_in
+from cloudckpt.garbage.report import GarbageReport
 from cloudckpt.manager.arguments import checked_best, checked_step
 from cloudckpt.objects.trees.load import load_tree
 
@@ -14,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cloudckpt.checkpoint.prefix import PrefixFiles
-    from cloudckpt.garbage.report import GarbageReport
     from cloudckpt.manager.directory.tier import Tier
     from cloudckpt.manager.reporting.observer import Observer
     from cloudckpt.manager.tiers.two_tiers import TwoTiers
@@ -218,7 +219,8 @@ class StoredSteps:
     def collect_garbage(self, *, dry_run: bool = False) -> GarbageReport:
         """Delete what saves of this base name have left behind in the directory, old enough to be of no save under way.
 
-        As `cloudckpt.collect_garbage` does, with its errors and its cost. A committed checkpoint is never touched.
+        As `cloudckpt.collect_garbage` does, with its errors and its cost; with a local directory, there too. A
+        committed checkpoint is never touched.
 
         Args:
             dry_run: whether to find only, and delete nothing.
@@ -226,7 +228,8 @@ class StoredSteps:
         self._check_open()
         min_age = max(MIN_AGE, collection_age(self._max_save_time or 0.0))
         name = self._tier.base_name
-        return collect_in(self._tier.directory, dry_run=dry_run, min_age=min_age, checkpoint_name=name)
+        collect = partial(collect_in, dry_run=dry_run, min_age=min_age, checkpoint_name=name)
+        return reduce(GarbageReport.joined, map(collect, self._tier.directories))
 
     def _settle(self) -> None:
         """Called before the directory is read or changed for the job: wait until no save is under way."""

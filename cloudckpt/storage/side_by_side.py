@@ -64,6 +64,8 @@ def run_side_by_side(tasks: Iterable[Callable[[], None]], *, threads: int) -> No
                 raise
             finally:
                 stopped.set()
+                for worker in started:
+                    worker.call_off()
                 _finish(started)
     if failures:
         raise failures[0]
@@ -77,19 +79,27 @@ class _Worker(threading.Thread):
 
     def __init__(self, work: Callable[[], None], number: int) -> None:
         super().__init__(target=copy_context().run, args=(work,), name=f"cloudckpt_{number}")
+        self._begun = threading.Lock()
         self._end = threading.Event()
 
     def run(self) -> None:
-        try:
-            super().run()
-        finally:
+        if self._begun.acquire(blocking=False):
+            try:
+                super().run()
+            finally:
+                self._end.set()
+
+    def call_off(self) -> None:
+        """Keep it from beginning, if it has not begun: Ctrl-C may have come before there was a thread."""
+        if self._begun.acquire(blocking=False):
             self._end.set()
 
     def finish(self) -> None:
-        """Wait until its work is done."""
+        """Wait until its work is done, or called off."""
         while not self._end.wait(NAP):
             pass
-        self.join()
+        if self.ident is not None:
+            self.join()
 
 
 def _start(work: Callable[[], None], threads: int, started: list[_Worker]) -> None:

@@ -9,7 +9,7 @@ from functools import partial
 import fsspec
 import pytest
 
-from cloudckpt.checkpoint.parallel import MemoryLimit, run_side_by_side, writing_threads
+from cloudckpt.checkpoint.parallel import MemoryLimit, behind, run_side_by_side, writing_threads
 from cloudckpt.storage.memory import MemoryStore
 from cloudckpt.storage.store import Capabilities
 
@@ -133,3 +133,14 @@ class FakeStore(MemoryStore):
 def test_writing_to_a_disk_is_work_for_the_processors() -> None:
     assert writing_threads(FakeStore(local=False)) == 1000
     assert writing_threads(FakeStore(local=True)) == os.cpu_count()
+
+
+@pytest.mark.parametrize(("processors", "local", "remote"), [(1, 1, 2), (2, 1, 4), (8, 2, 16), (64, 16, 128)])
+def test_fewer_of_them_write_behind_something(
+    processors: int, local: int, remote: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: processors)
+    with behind():
+        assert writing_threads(FakeStore(local=True)) == local
+        assert writing_threads(FakeStore(local=False)) == remote
+    assert writing_threads(FakeStore(local=False)) == 1000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import uuid
 from datetime import UTC, datetime
 from pathlib import Path
@@ -67,11 +68,36 @@ def test_other_steps_are_refused(step: Any, error: type[Exception]) -> None:
         ({"checkpoint_name": "a\0b"}, ValueError),
         ({"checkpoint_name": "a\nb"}, ValueError),
         ({"checkpoint_name": "\ud800"}, ValueError),
+        ({"when_busy": "skip"}, ValueError),
+        ({"when_busy": "stop"}, ValueError),
+        ({"asynchronous": True, "when_busy": "stop"}, ValueError),
+        ({"preemption": True}, TypeError),
+        ({"preemption": [ckpt.preemption.Sigterm]}, TypeError),
+        ({"on_event": 3}, TypeError),
+        ({"upload_every": 2}, ValueError),
+        ({"upload_in_background": False}, ValueError),
+        ({"local_max_to_keep": 3}, ValueError),
+        ({"local_directory": "nvme", "upload_every": 0}, ValueError),
+        ({"local_directory": "nvme", "upload_every": 1.5}, TypeError),
+        ({"local_directory": "nvme", "local_max_to_keep": 0}, ValueError),
     ],
 )
 def test_bad_options_are_refused(tmp_path: Path, options: dict[str, Any], error: type[Exception]) -> None:
     with pytest.raises(error):
         ckpt.CheckpointManager(tmp_path, **options)
+
+
+def test_one_source_of_notices_needs_no_list(tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with ckpt.CheckpointManager(tmp_path, preemption=ckpt.preemption.Sigterm()):  # type: ignore[arg-type]
+        assert signal.getsignal(signal.SIGTERM) != before
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_local_directory_is_another_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="the directory itself"):
+        ckpt.CheckpointManager("run", local_directory=tmp_path / "run")
 
 
 @pytest.mark.parametrize("directory", ["", "no-such-protocol://run", "s3://"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import sys
@@ -11,10 +12,12 @@ import weakref
 import numpy as np
 import pytest
 
+import cloudckpt as ckpt
 from cloudckpt.errors import CommitConflictError, StorageError, StorageTimeoutError
 from cloudckpt.manager.background.at_exit import at_exit
 from cloudckpt.manager.background.flight import Flight
 from cloudckpt.manager.background.saves import BackgroundSaves
+from cloudckpt.manager.background.snapshot import SnapshotBuffers
 from cloudckpt.storage.deadline import pause, remaining, require_time, time_limit
 from cloudckpt.testing.faults import FaultyStore
 from tests.manager.runs import MemoryRun, same, tree
@@ -338,6 +341,72 @@ def test_a_save_gives_way_to_the_loop():
     assert niceness() == before
 
 
+@pytest.mark.parametrize("when_busy", ["wait", "replace"])
+def test_saves_that_begin_at_once_are_all_made_or_withdrawn(monkeypatch, recorder, when_busy):
+    saves, withdrawn = BackgroundSaves(when_busy), []
+    saves.start("first", {"x": np.array([0])}, recorder)
+    take, together = SnapshotBuffers.take, threading.Barrier(3)
+
+    def taken_together(*args):
+        with contextlib.suppress(threading.BrokenBarrierError):
+            together.wait(0.5)
+        return take(*args)
+
+    monkeypatch.setattr(SnapshotBuffers, "take", taken_together)
+
+    def save(number):
+        saves.start(f"{number}", {"x": np.array([number])}, recorder, withdrawn=lambda: withdrawn.append(number))
+
+    threads = [threading.Thread(target=save, args=(number,)) for number in (1, 2, 3)]
+    for thread in threads:
+        thread.start()
+    recorder.may_end.release()
+    threading.Timer(1.0, recorder.may_end.release, [100]).start()
+    for thread in threads:
+        thread.join()
+    saves.wait()
+    assert sorted([*recorder.saved, *withdrawn]) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("moment", ["before it", "in it", "after it"])
+def test_ctrl_c_while_a_save_begins_leaves_nothing_to_wait_for_in_vain(monkeypatch, recorder, moment):
+    loop, start = Loop(BackgroundSaves()), threading.Thread.start
+
+    def interrupted(thread):
+        if moment != "before it":
+            start(thread)
+            assert recorder.begun.acquire(timeout=WAIT)
+        if moment == "after it":
+            recorder.may_end.release()
+            thread.join()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(threading.Thread, "start", interrupted)
+        loop.save(1, recorder)
+    recorder.may_end.release(100)
+    loop.saves.wait(WAIT)
+    loop.save(2, recorder)
+    loop.saves.wait(WAIT)
+    assert recorder.saved == ([2] if moment == "before it" else [1, 2])
+    assert len(loop.saves._flights.get()._free) == 1  # whose memory no two saves may share
+
+
+def test_a_thread_that_comes_too_late_leaves_alone_what_was_taken_back(monkeypatch, recorder):
+    loop, late = Loop(BackgroundSaves()), []
+
+    def interrupted(thread):
+        late.append(thread)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(threading.Thread, "start", interrupted)
+        loop.save(1, recorder)
+    late[0].start()
+    late[0].join()
+    assert recorder.saved == []
+
+
 def test_nothing_to_say_of_nothing():
     assert str(Flight()) == "no save"
 
@@ -357,6 +426,35 @@ def test_a_manager_saves_behind():
         restored, step = manager.restore_latest()
         assert step == 4
         assert same(restored, tree(4))
+
+
+@pytest.mark.parametrize("call", ["save", "wait", "restore_latest", "delete", "close"])
+def test_a_listener_does_not_wait_for_the_save_that_calls_it(call, caplog):
+    run = MemoryRun()
+    arguments = {"save": (3, tree(3)), "delete": (1,)}.get(call, ())
+
+    def listen(report):
+        if isinstance(report, ckpt.reports.SaveReport) and report.step == 2:
+            getattr(manager, call)(*arguments)
+
+    with run.manager(asynchronous=True, on_event=listen) as manager:
+        manager.save(1, tree(1))
+        manager.save(2, tree(2))
+        manager.wait(WAIT)
+        assert "can't wait for it: do that in another thread" in caplog.text
+        manager.save(4, tree(4))
+    assert run.named == [1, 2, 4]
+
+
+def test_an_error_comes_up_at_a_step_that_is_not_due():
+    run = MemoryRun()
+    store = FaultyStore(run.store, 3, "before", error=StorageError("the disk is on fire"))
+    with run.manager(store, asynchronous=True, save_every_n_steps=100) as manager:
+        manager.save(100, tree(100))
+        manager.restore_latest(default=None)
+        with pytest.raises(StorageError, match="on fire"):
+            manager.save(101, tree(101))
+        assert manager.save(102, tree(102)) is None
 
 
 def test_leaving_the_block_waits():

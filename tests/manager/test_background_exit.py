@@ -64,6 +64,13 @@ def test_a_child_waits_for_nothing_of_its_parent_s(tmp_path: Path) -> None:
     check(directory, [1, 2])
 
 
+def test_a_worker_of_multiprocessing_waits_for_its_save(tmp_path: Path) -> None:
+    directory = str(tmp_path / "run")
+    status, said = run(directory, "worker")
+    assert status == 0, said
+    check(directory, [1, 2])
+
+
 def test_what_fails_in_the_exit_is_said(tmp_path: Path) -> None:
     directory = str(tmp_path / "run")
     status, said = run(directory, "end", "failing")

@@ -74,5 +74,6 @@ def test_p4_killed_while_saving_behind_on_minio(minio: ObjectServer) -> None:
 
 
 @pytest.mark.faults
+@pytest.mark.timeout(1800)
 def test_p4_killed_two_hundred_times_while_saving_behind(minio: ObjectServer) -> None:
     train(minio.fresh_url(), minio.storage_options, kills=200)

@@ -162,7 +162,7 @@ def test_on_demand_from_a_signal_handler_at_any_moment() -> None:
     with MemoryRun().manager(save_every_n_steps=10) as manager:
         before = signal.signal(signal.SIGUSR1, lambda *_: manager.request_save())
         try:
-            with manager._cadence._lock:
+            with manager._cadence._lock.get():
                 signal.raise_signal(signal.SIGUSR1)
         finally:
             signal.signal(signal.SIGUSR1, before)

@@ -49,8 +49,18 @@ def terminal(monkeypatch) -> Terminal:
     return terminal
 
 
-def bar(**options):
-    return progress_bar("saving step 7", lambda: 50_000_000, lambda: 100_000_000, wanted=True, **options)
+def bar_of(title):
+    return progress_bar(title, lambda: 50_000_000, lambda: 100_000_000, wanted=True)
+
+
+def bar():
+    return bar_of("saving step 7")
+
+
+def closed() -> io.StringIO:
+    file = io.StringIO()
+    file.close()
+    return file
 
 
 def test_it_shows_what_is_done_of_what(terminal):
@@ -98,6 +108,57 @@ def test_there_is_none_without_rich(terminal, monkeypatch):
     with bar():
         wait_for_drawer()
     assert terminal.getvalue() == ""
+
+
+def test_one_is_drawn_at_a_time(terminal):
+    outputs, over = (sys.stderr, sys.stdout), threading.Event()
+
+    def first() -> None:
+        with bar_of("uploading step 3"):
+            over.wait(30)
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    try:
+        assert terminal.shows("uploading step 3")
+        with bar():
+            time.sleep(3 * progress._EVERY)  # it looks several times
+            assert "saving step 7" not in terminal.getvalue()
+            over.set()
+            assert terminal.shows("saving step 7")
+    finally:
+        over.set()
+        thread.join()
+    assert (sys.stderr, sys.stdout) == outputs
+
+
+@pytest.mark.parametrize("stderr", [None, object(), closed()], ids=["none", "no file", "closed"])
+def test_there_is_none_where_stderr_is_not_what_it_is_elsewhere(monkeypatch, stderr):
+    monkeypatch.setattr(progress, "sys", SimpleNamespace(stderr=stderr, stdout=None))
+    with bar():
+        assert "cloudckpt-progress" not in [thread.name for thread in threading.enumerate()]
+
+
+def test_there_is_none_where_no_thread_can_be_started(terminal, monkeypatch):
+    def start(_: threading.Thread) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with bar():
+        pass
+    assert terminal.getvalue() == ""
+
+
+def test_a_terminal_that_takes_nothing_holds_nobody_up(terminal, monkeypatch):
+    taking = threading.Event()
+    writes = Terminal.write
+    monkeypatch.setattr(Terminal, "write", lambda *args: (taking.wait(30), writes(*args))[1])
+    monkeypatch.setattr(progress, "LONGEST_END", 0.1)
+    with bar():
+        pass
+    assert not taking.is_set()
+    taking.set()
+    wait_for_drawer()
 
 
 def test_a_bar_that_fails_costs_nothing(terminal, caplog):

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+import cloudckpt as ckpt
 from tests.manager.preemption.test_last_save import Herald
 from tests.manager.runs import MemoryRun, tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from cloudckpt.preemption import Notice
 
@@ -88,6 +90,36 @@ def test_a_source_that_can_t_be_started_is_an_error_at_once() -> None:
 
     with pytest.raises(ValueError, match="main thread"):
         MemoryRun().manager(preemption=[Refusing()])
+
+
+@pytest.mark.parametrize("wrong", [{"when_busy": "never"}, {"upload_every": 0}])
+def test_no_source_is_left_started_where_another_argument_is_wrong(tmp_path: Path, wrong: dict[str, Any]) -> None:
+    herald = Herald()
+    with pytest.raises(ValueError, match=f"{next(iter(wrong))} must be"):
+        ckpt.CheckpointManager(
+            tmp_path / "run", asynchronous=True, preemption=[herald], local_directory=tmp_path / "disk", **wrong
+        )
+    assert herald.report is None
+
+
+def test_what_an_upload_has_failed_with_does_not_keep_the_last_save_from_being_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **options: Any) -> str:
+        raise ckpt.StorageError("the bucket is on fire")
+
+    herald = Herald()
+    manager = ckpt.CheckpointManager(tmp_path / "run", preemption=[herald], local_directory=tmp_path / "disk")
+    with monkeypatch.context() as patch:
+        patch.setattr(manager._tier._bucket, "save", fail)
+        manager.save(1, tree(1))
+        manager._settle()
+    herald.announce(60)
+    assert manager.save(2, tree(2)) is not None
+    with pytest.raises(ckpt.StorageError, match="on fire"):
+        manager.close()
+    with ckpt.CheckpointManager(tmp_path / "run") as manager:
+        assert manager.all_steps() == [2]
 
 
 def test_notices_can_be_asked_for_later_and_once() -> None:

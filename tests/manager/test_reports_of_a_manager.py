@@ -10,6 +10,7 @@ import pytest
 
 import cloudckpt as ckpt
 from cloudckpt.errors import RecoveryWarning, StorageError
+from cloudckpt.manager.tiers.stored_tensors import StoredTensors
 from cloudckpt.reports import DeletedReport, PreemptionReport, RestoreReport, SaveReport, SkippedReport
 from cloudckpt.testing.faults import FaultyStore
 from tests.manager.preemption.test_last_save import Herald
@@ -37,6 +38,30 @@ class SlowStore(FaultyStore):
 
 def stored_bytes(run: MemoryRun) -> int:
     return sum(len(file.getvalue()) for file in run.filesystem.store.values())
+
+
+def test_an_upload_whose_local_file_is_damaged_is_told_of_and_tried_again(tmp_path, monkeypatch):
+    told: list[Any] = []
+    options = {"on_event": told.append, "local_directory": tmp_path / "local", "upload_every": 2}
+
+    def damaged(_: StoredTensors) -> None:
+        raise ckpt.ChecksumMismatchError("the disk has changed it")
+
+    def errors_of(step: int) -> list[BaseException | None]:
+        prefix = str(tmp_path / "bucket" / f"ckpt-{step}")
+        return [report.error for report in told if isinstance(report, SaveReport) and report.prefix == prefix]
+
+    with ckpt.CheckpointManager(tmp_path / "bucket", **options) as manager:
+        manager.save(1, tree(1))
+        with monkeypatch.context() as patch:
+            patch.setattr(StoredTensors, "verify", damaged)
+            manager.save(2, tree(2))
+            with pytest.raises(ckpt.ChecksumMismatchError) as caught:
+                manager.wait()
+        assert errors_of(2) == [caught.value]
+        manager.save(3, tree(3))
+        manager.wait()
+        assert errors_of(3) == [None]
 
 
 def test_a_save_and_what_it_deletes():

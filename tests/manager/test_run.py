@@ -11,7 +11,9 @@ import pytest
 import cloudckpt as ckpt
 from cloudckpt import preemption
 from cloudckpt.manager.run import run
+from cloudckpt.testing.faults import FaultyStore
 from tests.manager.preemption.test_last_save import Herald
+from tests.manager.runs import MemoryRun, tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,9 +92,13 @@ def test_a_last_step_that_was_due_is_saved_once(tmp_path: Path, monkeypatch: pyt
     with make_manager(tmp_path, save_every_n_steps=3) as manager:
         saved: list[int] = []
         save = manager.save
-        monkeypatch.setattr(
-            manager, "save", lambda step, *rest, **more: (saved.append(step), save(step, *rest, **more))[1]
-        )
+
+        def counted(step: int, *rest: Any, **more: Any) -> str | None:
+            prefix = save(step, *rest, **more)
+            saved.extend([step] if prefix is not None else [])
+            return prefix
+
+        monkeypatch.setattr(manager, "save", counted)
         assert run(Job(6).train, manager) == 0
     assert saved == [3, 6]
 
@@ -164,7 +170,7 @@ def test_a_job_whose_end_could_not_be_saved_is_to_be_done_again(tmp_path: Path) 
 
 @pytest.mark.parametrize("when_busy", ["wait", "skip", "replace"])
 def test_the_end_is_saved_whatever_becomes_of_saves_before_it(tmp_path: Path, when_busy: str) -> None:
-    with make_manager(tmp_path, when_busy=when_busy) as manager:
+    with make_manager(tmp_path, asynchronous=True, when_busy=when_busy) as manager:
         assert run(Job(40).train, manager) == 0
     assert saved_sum(tmp_path) == (sum(range(41)), 40)
 
@@ -279,6 +285,75 @@ def test_what_train_raises_after_a_notice_counts_as_preemption(
         assert run(train, manager) == 75
     assert "a worker is gone" in caplog.text
     assert saved_sum(tmp_path) == (1, 1)
+
+
+@pytest.mark.parametrize("yields_again", [False, True])
+def test_a_training_that_fails_when_it_is_closed_after_a_notice_is_preempted_all_the_same(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, yields_again: bool
+) -> None:
+    herald = Herald()
+
+    def train(restored: Any) -> Iterator[tuple[int, Any]]:
+        herald.announce(60)
+        try:
+            yield 1, {"sum": np.full(3, 1)}
+        finally:
+            if yields_again:  # it takes its end for an error to survive
+                yield 2, {"sum": np.full(3, 2)}
+            raise RuntimeError("the workers are gone")
+
+    with make_manager(tmp_path, preemption=[herald]) as manager:
+        assert run(train, manager) == 75
+    assert "failed after a notice" in caplog.text
+    assert saved_sum(tmp_path) == (1, 1)
+
+
+def test_what_a_training_raises_when_it_is_closed_goes_up(tmp_path: Path) -> None:
+    def train(restored: Any) -> Iterator[tuple[int, Any]]:
+        try:
+            yield 1, {"what": object()}
+        finally:
+            raise ArithmeticError("while it cleaned up")
+
+    with make_manager(tmp_path) as manager, pytest.raises(ArithmeticError, match="cleaned up"):
+        run(train, manager)
+
+
+def burning(memory: MemoryRun) -> FaultyStore:
+    """A store that refuses the data of the first save."""
+    return FaultyStore(memory.store, 3, "before", error=ckpt.StorageError("the disk is on fire"))
+
+
+def test_what_a_save_has_failed_with_ends_the_training_at_its_next_step() -> None:
+    memory, done = MemoryRun(), []
+
+    def train(restored: Any) -> Iterator[tuple[int, Any]]:
+        for step in range(1, 1000):
+            done.append(step)
+            yield step, tree(step)
+            manager._settle()
+
+    manager = memory.manager(burning(memory), preemption=[], asynchronous=True, save_every_n_steps=10)
+    with manager, pytest.raises(ckpt.StorageError, match="on fire"):
+        run(train, manager)
+    assert done[-1] == 11
+
+
+def test_the_end_is_saved_though_the_save_in_flight_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    memory = MemoryRun()
+
+    def train(restored: Any) -> Iterator[tuple[int, Any]]:
+        yield 10, tree(10)
+        with monkeypatch.context() as patch:  # its error is not known yet
+            patch.setattr(manager, "check_for_errors", lambda: None)
+            patch.setattr(manager._saves, "check_for_errors", lambda: None)
+            yield 11, tree(11)
+
+    with memory.manager(burning(memory), preemption=[], asynchronous=True, save_every_n_steps=10) as manager:
+        with pytest.raises(ckpt.StorageError, match="on fire"):
+            run(train, manager)
+        assert manager.latest_step() == 11
+    assert memory.indexed == [11]
 
 
 def test_a_failed_save_before_the_last_one_is_logged(

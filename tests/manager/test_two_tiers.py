@@ -418,6 +418,20 @@ def test_an_error_comes_up_later_and_the_next_save_tries_again(bucket):
     assert bucket.indexed == [2, 5]
 
 
+def test_a_save_that_raises_an_earlier_error_in_place_of_its_upload_is_made_up_for_by_the_next(bucket):
+    store = FaultyStore(bucket.store, 0)
+    machine = Machine(bucket, bucket_store=store, in_background=True, upload_every=3)
+    works, store.put = store.put, full_disk().put  # type: ignore[method-assign]
+    machine.save(1, 2, 3)
+    machine.tiers.uploads.settle()
+    store.put = works  # type: ignore[method-assign]
+    with pytest.raises(StorageError, match="no space left"):
+        machine.save(4)
+    machine.save(5)
+    machine.tiers.uploads.wait()
+    assert (machine.disk.indexed, bucket.indexed) == ([3, 4, 5], [5])
+
+
 def test_what_goes_to_the_bucket_is_reported(bucket):
     machine = Machine(bucket, in_background=True).save(7)
     machine.tiers.uploads.wait()
@@ -493,14 +507,49 @@ def test_deleting_the_last_step_on_disk_and_not_the_last_of_all(bucket):
         assert again.newest() == (1, "first")
 
 
+def test_what_is_saved_after_deleting_the_newest_of_the_bucket_counts(bucket):
+    Machine(bucket).save(1, 2)
+    machine = Machine(bucket, upload_every=10)
+    machine.newest()
+    machine.tiers.delete(2)
+    machine.save(3)
+    assert machine.again().newest() == (3, "first")
+
+
+@pytest.mark.parametrize("restored", [False, True])
+def test_deleting_what_local_steps_have_come_from_costs_none_of_them(bucket, restored):
+    Machine(bucket).save(1, 2)
+    machine = Machine(bucket, upload_every=10)
+    machine.newest()
+    machine.save(3, 4)
+    again = machine.again()
+    if restored:
+        again.newest()
+    again.tiers.delete(2)
+    assert bucket.indexed == [1, 4]
+    assert machine.again().newest() == (4, "first")
+
+
+def test_a_step_that_was_left_can_be_deleted(bucket):
+    machine = Machine(bucket, bucket_keep=None).save(1, 2, 3)
+    machine.restore(1)
+    machine.save(2, line="second")
+    assert bucket.indexed == [1, 2, 3]
+    machine.tiers.delete(3)
+    assert bucket.indexed == [1, 2]
+    assert machine.again().newest() == (2, "second")
+
+
+def test_the_end_after_deleting_the_newest_local_step(bucket):
+    machine = Machine(bucket, upload_every=10).save(1, 2, 3)
+    machine.tiers.delete(3)
+    machine.tiers.flush()
+    assert bucket.indexed == [2]
+
+
 def test_deleting_the_last_step_of_all_is_refused(bucket):
     machine = Machine(bucket, upload_every=10).save(1)
     with pytest.raises(InvalidArgumentError, match="last one"):
         machine.tiers.delete(1)
     with pytest.raises(CheckpointNotFoundError):
         machine.tiers.delete(2)
-
-
-def test_upload_every_is_1_or_more(bucket):
-    with pytest.raises(ValueError, match="upload_every must be 1 or more, got 0"):
-        Machine(bucket, upload_every=0)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,9 +21,9 @@ from tests.manager.preemption.test_last_save import Herald
 from tests.manager.runs import same, tree
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.servers import ObjectServer
+
+ROOT = Path(__file__).parent.parent.parent
 
 
 @pytest.fixture
@@ -87,6 +90,20 @@ def test_a_notice_sends_the_last_step_to_the_bucket(places: dict[str, Path]) -> 
         assert manager.reached_preemption(2)
         manager.save(2, tree(2))
         assert steps_in(places["directory"]) == [2]
+
+
+def test_garbage_of_both_is_collected(places: dict[str, Path]) -> None:
+    with ckpt.CheckpointManager(**places) as manager:
+        manager.save(1, tree(1))
+        manager.wait()
+        for place in places.values():
+            garbage = place / "ckpt-7.data-00000-of-00001"
+            garbage.write_bytes(b"of a save that died")
+        found = manager.collect_garbage(dry_run=True)
+        assert {*found.directory.split(" and ")} == {str(place) for place in places.values()}
+        assert {spared.path for spared in found.kept} == {
+            str(place / "ckpt-7.data-00000-of-00001") for place in places.values()
+        }
 
 
 def test_each_tier_is_reported(places: dict[str, Path]) -> None:
@@ -207,3 +224,36 @@ def test_a_disk_with_a_damaged_line_is_passed_over(places: dict[str, Path]) -> N
         pytest.warns(RecoveryWarning, match="step 2 in .* is passed over"),
     ):
         assert manager.restore_latest()[1] == 1
+
+
+FORKED = """
+import os, sys, threading
+import numpy as np
+import cloudckpt as ckpt
+
+may_send = threading.Event()
+manager = ckpt.CheckpointManager(sys.argv[1], local_directory=sys.argv[2], save_every_n_steps=1)
+send = manager._tier._bucket.save
+manager._tier._bucket.save = lambda *args, **options: (may_send.wait(60), send(*args, **options))[1]
+manager.save(1, {"w": np.zeros(3)})
+manager._tier._saving.get().acquire(), manager._cadence._lock.get().acquire()  # as another thread may hold them
+child = os.fork()
+if not child:
+    manager._tier._bucket.save = send
+    assert manager.should_save(2)
+    manager.close()
+    os._exit(0)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+assert not os.path.exists(f"{sys.argv[1]}/ckpt-1.index")
+manager._tier._saving.get().release(), manager._cadence._lock.get().release()
+may_send.set()
+manager.close()
+"""
+
+
+def test_a_forked_process_that_closes_its_copy_sends_nothing(places: dict[str, Path]) -> None:
+    """It would be another writer, and the manager would lose to it."""
+    command = [sys.executable, "-c", FORKED, str(places["directory"]), str(places["local_directory"])]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert steps_in(places["directory"]) == [1]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import atexit
 import logging
+import sys
 from typing import TYPE_CHECKING, Protocol
 
 from cloudckpt.storage.per_process import PerProcess
@@ -47,8 +48,17 @@ class AtExit:
     """What is under way in this process; a forked child has nothing of its parent's."""
 
     def __init__(self) -> None:
-        self._unfinished: PerProcess[set[Unfinished]] = PerProcess(set)
+        self._unfinished: PerProcess[set[Unfinished]] = PerProcess(self._begin)
         self.has_begun = False
+
+    def _begin(self) -> set[Unfinished]:
+        """Be called at the end of a worker of `multiprocessing`, too, which may run no handler of `atexit`'s."""
+        process = sys.modules.get("multiprocessing.process")
+        if process is not None and process.parent_process() is not None:
+            from multiprocessing.util import Finalize  # noqa: PLC0415 - most programs have no workers
+
+            Finalize(None, self._finish, exitpriority=0)
+        return set()
 
     def add(self, work: Unfinished) -> None:
         """Wait for this at exit, before whatever handler was registered so far: it may close what the work needs."""

@@ -57,6 +57,8 @@ class Flight:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._running: Job | None = None
+        self._thread_at_work: int | None = None
+        """the identity of the thread that runs it, once it does"""
         self._thread: threading.Thread | None = None
         self._waiting: Job | None = None
         self._free: list[SnapshotBuffers] = []
@@ -70,6 +72,11 @@ class Flight:
     def is_busy(self) -> bool:
         """Whether a save is under way."""
         return self._running is not None
+
+    @property
+    def is_run_here(self) -> bool:
+        """Whether the caller is called by a save that is under way: to wait for that would be to wait for itself."""
+        return self._thread_at_work == threading.get_ident()
 
     def buffers(self) -> SnapshotBuffers:
         """Buffers that no thread reads; those of the job that waits, which is thereby withdrawn, if there is one."""
@@ -94,16 +101,31 @@ class Flight:
                 return
             self._running = job
             at_exit.add(self)
-        if not at_exit.has_begun:
-            thread = threading.Thread(target=self._work, args=(job,), name="cloudckpt-saves", daemon=True)
-            try:
-                thread.start()
-            except RuntimeError:  # the interpreter exits, though no handler has been told yet; or there are no more
-                logger.info("%s is saved in the caller's thread, as no other can be started", job.subject)
-            else:
-                self._thread = thread
-                return
-        self._run_all(job)
+        try:
+            is_begun = not at_exit.has_begun and self._start(job)
+        except BaseException:
+            self._take_back_unless_begun(job)  # Ctrl-C may have come before there was a thread
+            raise
+        if not is_begun:
+            self._run_all(job)
+
+    def _start(self, job: Job) -> bool:
+        """Run a job in a thread of its own; whether that can be."""
+        thread = threading.Thread(target=self._work, args=(job,), name="cloudckpt-saves", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # the interpreter exits, though no handler has been told yet; or there are no more
+            logger.info("%s is saved in the caller's thread, as no other can be started", job.subject)
+            return False
+        self._thread = thread
+        return True
+
+    def _take_back_unless_begun(self, job: Job) -> None:
+        with self._changed:
+            if self._running is job and self._thread_at_work is None:
+                self._free.append(job.buffers)
+                self._running = None
+                at_exit.remove(self)
 
     def settle(self, timeout: float | None = None) -> bool:
         """Wait until no job runs or waits, and their thread has ended, at most so many seconds; whether that is so."""
@@ -160,6 +182,10 @@ class Flight:
         self._run_all(job)
 
     def _run_all(self, first: Job) -> None:
+        with self._changed:
+            if self._running is not first:
+                return  # it was taken back
+            self._thread_at_work = threading.get_ident()
         job: Job | None = first
         while job is not None:
             self._run(job)
@@ -170,6 +196,7 @@ class Flight:
                 self._free.append(job.buffers)
                 self._running, self._waiting = self._waiting, None
                 if (job := self._running) is None:
+                    self._thread_at_work = None
                     at_exit.remove(self)
                 self._changed.notify_all()
 

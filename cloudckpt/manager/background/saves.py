@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import weakref
 from contextvars import copy_context
+from threading import RLock
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from cloudckpt.errors import StorageTimeoutError
@@ -36,7 +37,7 @@ MOST_FOR_CLEANING = 2.0
 
 
 class BackgroundSaves:
-    """One save in flight, in a thread of its own. For one caller's thread at a time.
+    """One save in flight, in a thread of its own. For any thread, but see `require_other_thread`.
 
     What goes wrong behind is raised by the next call of `start`, `wait` or `check_for_errors`, once. If none comes,
     because this is dropped or the interpreter exits, it is logged. That exit waits for what is under way; a forked
@@ -54,6 +55,8 @@ class BackgroundSaves:
             raise ValueError(f"when_busy must be one of {', '.join(get_args(WhenBusy))}; got {when_busy!r}")
         self._when_busy = when_busy
         self._flights = PerProcess(Flight)
+        # Of two that start at once the second would take the place of the first. A signal's handler may start one, too.
+        self._starting = PerProcess(RLock)
         weakref.finalize(self, _disown, self._flights)
 
     def start(
@@ -84,25 +87,36 @@ class BackgroundSaves:
         arrays that are not frozen, for good; with "replace", twice.
         """
         flight = self._flights.get()
-        flight.raise_errors()
-        if flight.is_busy and self._when_busy == "skip":
-            logger.warning("%s is not saved: %s is still under way", subject, flight)
-            return False
-        if self._when_busy == "wait":
-            self.wait()
-        buffers = flight.buffers()
-        try:
-            snapshot = buffers.take(tensors, frozen)
-        except BaseException:
-            flight.give_back(buffers)
-            raise
-        flight.launch(Job(subject, save, snapshot, buffers, copy_context(), withdrawn))
+        with self._starting.get():
+            flight.raise_errors()
+            if flight.is_busy and self._when_busy == "skip":
+                logger.warning("%s is not saved: %s is still under way", subject, flight)
+                return False
+            if self._when_busy == "wait":
+                self.wait()
+            buffers = flight.buffers()
+            try:
+                snapshot = buffers.take(tensors, frozen)
+            except BaseException:
+                flight.give_back(buffers)
+                raise
+            flight.launch(Job(subject, save, snapshot, buffers, copy_context(), withdrawn))
         return True
 
     @property
     def is_busy(self) -> bool:
         """Whether a save is under way."""
         return self._flights.get().is_busy
+
+    def require_other_thread(self) -> None:
+        """Raise if the caller is called by the save in flight, as a listener is: what waits would wait for itself.
+
+        Raises:
+            RuntimeError: it is.
+        """
+        flight = self._flights.get()
+        if flight.is_run_here:
+            raise RuntimeError(f"what {flight} calls, as a listener, can't wait for it: do that in another thread")
 
     def settle(self) -> None:
         """Wait until no save is under way, and raise nothing of what went wrong."""

@@ -70,6 +70,11 @@ class Tier:
         self._writing = PerProcess(Lock)
         """held by the save or deletion under way"""
 
+    @property
+    def directories(self) -> tuple[Location, ...]:
+        """All directories that saves go to."""
+        return (self.directory,)
+
     def prefix(self, step: int) -> Location:
         """The prefix of a step's checkpoint."""
         return self.directory.child(checkpoint_name(self.base_name, step))

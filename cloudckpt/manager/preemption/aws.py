@@ -49,8 +49,7 @@ class AwsSpot(PolledSource):
         """Whether this machine is one of Amazon's."""
         if os.environ.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true":
             return False
-        answer = self._ask_for_token()
-        return answer.status == 200 and bool(answer.body)
+        return _is_token(self._ask_for_token())
 
     def poll(self) -> Notice | None:
         """As `PolledSource.poll`. Two GETs, and a PUT for a token every six hours."""
@@ -105,10 +104,16 @@ class AwsSpot(PolledSource):
 
     def _renew_token(self) -> None:
         answer = self._ask_for_token()
-        if answer.status != 200:
-            raise ConnectionError(f"{self._server.endpoint} answered {answer.status} when asked for a token")
+        if not _is_token(answer):
+            raise ConnectionError(f"{self._server.endpoint} answered {answer.status} and no token when asked for one")
         self._token = answer.text()
 
     def _ask_for_token(self) -> Answer:
         headers = {"X-aws-ec2-metadata-token-ttl-seconds": str(TOKEN_SECONDS), "Content-Length": "0"}
         return self._server.ask("/latest/api/token", headers, method="PUT")
+
+
+def _is_token(answer: Answer) -> bool:
+    """Whether it can go into a header; a page that says who to ask for access can't."""
+    text = answer.text()
+    return answer.status == 200 and bool(text) and text.isascii() and text.isprintable() and "<" not in text

@@ -79,6 +79,6 @@ class _Cloud(PolledSource):
             try:
                 if not over.is_set() and candidate.is_here():
                     return candidate
-            except OSError as error:
+            except Exception as error:  # noqa: BLE001 - as in `PolledSource.watch`
                 logger.debug("%s is not here: %r", type(candidate).__name__, error)
         return None

@@ -29,21 +29,13 @@ class Preemption:
     """The notices that one manager gets, and the saves that it makes after one.
 
     Args:
-        sources: they are started here, and stopped by `close`; None if nobody has said which (`listen`).
         request_save: lets the next step be due; called from any thread, or a signal handler.
         tell: called once, in the thread that asks whether one was `reached`: with the notice's reason, and the
             seconds until its deadline (None: unknown). By default it is logged.
-
-    Raises:
-        ValueError: a source can't be started here; none is left started.
     """
 
     def __init__(
-        self,
-        sources: Sequence[NoticeSource] | None,
-        *,
-        request_save: Callable[[], None],
-        tell: Callable[[str, float | None], None] | None = None,
+        self, *, request_save: Callable[[], None], tell: Callable[[str, float | None], None] | None = None
     ) -> None:
         self._sources: tuple[NoticeSource, ...] | None = None
         self._request_save = request_save
@@ -52,11 +44,9 @@ class Preemption:
         self._notices: list[Notice] = []
         self._told = False
         self._times = SaveTimes()
-        if sources is not None:
-            self.listen(lambda: sources)
 
     def listen(self, sources: Callable[[], Sequence[NoticeSource]]) -> None:
-        """Start these sources, unless it was said before which ones.
+        """Start these sources, until `close` stops them, unless it was said before which ones.
 
         Raises:
             ValueError: one of them can't be started here; none is left started.

@@ -56,9 +56,10 @@ class PolledSource(ABC):
 
     def stop(self) -> None:
         """Ask no more. The thread is not waited for, since a server may keep it for a while."""
-        self._over.set()
-        self.interrupt()
-        self._thread = None
+        thread, self._thread = self._thread, None
+        if thread is not None and thread.is_alive():  # a forked process has its request, but not the thread
+            self._over.set()
+            self.interrupt()
 
     def watch(self, report: Callable[[Notice], None], over: threading.Event) -> None:
         """Ask until it is over, in the caller's thread. What is said twice is reported once."""

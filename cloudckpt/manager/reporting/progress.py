@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
+
+from cloudckpt.storage.per_process import PerProcess
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,6 +21,10 @@ PATIENCE = 2.0
 """Seconds that a transfer goes on without a bar."""
 _EVERY = 0.2
 """Seconds between two looks at how far it is."""
+LONGEST_END = 2.0
+"""Seconds that a transfer waits for its bar to be gone."""
+_turn = PerProcess(threading.Lock)
+"""held while a bar is drawn: two would write over each other, and leave `sys.stderr` with a console of rich's"""
 
 
 @contextmanager
@@ -27,7 +33,8 @@ def progress_bar(
 ) -> Iterator[None]:
     """Draw how far the block is on stderr, once it has taken two seconds; the bar is gone when the block ends.
 
-    There is none where stderr is no terminal, or rich is not installed. What goes wrong with it is logged, no more.
+    There is none where stderr is no terminal, or rich is not installed; of several at a time the first is drawn, then
+    the next. What goes wrong with one is logged, no more.
 
     Args:
         title: what is transferred.
@@ -35,28 +42,44 @@ def progress_bar(
         total: bytes that it will be, or None while nobody knows; likewise.
         wanted: False for no bar.
     """
-    if not wanted or sys.stderr is None or not sys.stderr.isatty():
+    if not wanted or not _is_seen():
         yield
         return
     over = threading.Event()
     drawer = threading.Thread(target=_draw, args=(title, done, total, over), name="cloudckpt-progress", daemon=True)
-    drawer.start()
+    with suppress(RuntimeError):  # the interpreter exits, or the system has no more threads
+        drawer.start()
     try:
         yield
     finally:
         over.set()
-        drawer.join()
+        if drawer.ident is not None:
+            drawer.join(LONGEST_END)  # a terminal that the user has stopped (Ctrl-S) keeps it waiting
+
+
+def _is_seen() -> bool:
+    """Whether somebody looks at stderr; not where it is closed, or is no file but what a program has put there."""
+    try:
+        return bool(sys.stderr.isatty())
+    except (AttributeError, OSError, ValueError):
+        return False
 
 
 def _draw(title: str, done: Callable[[], int], total: Callable[[], int | None], over: threading.Event) -> None:
     if over.wait(PATIENCE):
         return
+    turn = _turn.get()
+    while not turn.acquire(timeout=_EVERY):
+        if over.is_set():
+            return
     try:
         _draw_with_rich(title, done, total, over)
     except ImportError:
         logger.debug("no progress bar, as rich is not installed: pip install 'cloudckpt[progress]'")
     except Exception:  # a bar must not cost a checkpoint
         logger.debug("the progress bar failed", exc_info=True)
+    finally:
+        turn.release()
 
 
 def _draw_with_rich(

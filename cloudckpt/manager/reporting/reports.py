@@ -98,10 +98,13 @@ class Listeners:
     """
 
     def __init__(self, on_event: Listener | Iterable[Listener] | None = None) -> None:
+        self._listeners: tuple[Listener, ...]
         if on_event is None:
-            self._listeners: tuple[Listener, ...] = ()
+            self._listeners = ()
+        elif callable(on_event) or not isinstance(on_event, Iterable):
+            self._listeners = (on_event,)
         else:
-            self._listeners = (on_event,) if callable(on_event) else tuple(on_event)
+            self._listeners = tuple(on_event)
         for listener in self._listeners:
             if not callable(listener):
                 raise TypeError(f"on_event takes a callable, or several, got {listener!r}")

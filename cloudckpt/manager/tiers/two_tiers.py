@@ -12,7 +12,9 @@ The order of writes, and what a restart finds after a crash between any two:
 from __future__ import annotations
 
 import logging
-import threading
+import os
+from contextlib import suppress
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from cloudckpt.callers import warn_caller
@@ -34,6 +36,7 @@ from cloudckpt.manager.tiers.nearest import Choice, Nearest
 from cloudckpt.manager.tiers.stored_tensors import stored_tensors
 from cloudckpt.state.metrics import best_first
 from cloudckpt.state.steps import checkpoint_name
+from cloudckpt.storage.per_process import PerProcess
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -45,14 +48,11 @@ if TYPE_CHECKING:
     from cloudckpt.manager.reporting.observer import Observer
     from cloudckpt.storage.location import Location
 
-__all__ = ["LOCAL_MAX_TO_KEEP", "TwoTiers"]
+__all__ = ["TwoTiers"]
 
 logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
-
-LOCAL_MAX_TO_KEEP = 2
-"""How many steps a local folder keeps, if nobody says otherwise."""
 
 
 class TwoTiers:
@@ -80,13 +80,11 @@ class TwoTiers:
         is_ending: Callable[[], bool] = lambda: False,
         observer: Observer,
     ) -> None:
-        if upload_every < 1:
-            raise ValueError(f"upload_every must be 1 or more, got {upload_every}")
         self._local, self._bucket, self._observer = local, bucket, observer
         self._every, self._in_background, self._is_ending = upload_every, in_background, is_ending
         self.uploads = BackgroundSaves("replace")
         """what is on its way to the bucket behind the caller's back"""
-        self._saving = threading.Lock()
+        self._saving = PerProcess(Lock)
         self._lost: CommitConflictError | None = None
         """why this job may not save any more until it restores: another one has gone on in the bucket"""
         self._is_known = False
@@ -100,6 +98,8 @@ class TwoTiers:
         """saves that were made since one was sent to the bucket"""
         self._latest_local: int | None = None
         """the step that this job stands at, if it is in the local folder"""
+        self._saved_in = os.getpid()
+        """the process that has saved or restored it"""
         self._arrived: int | None = None
         """the step that came to the bucket last"""
 
@@ -107,6 +107,11 @@ class TwoTiers:
     def directory(self) -> Location:
         """The bucket's."""
         return self._bucket.directory
+
+    @property
+    def directories(self) -> tuple[Location, ...]:
+        """All directories that saves go to: the bucket's, and the local one."""
+        return self._bucket.directories + self._local.directories
 
     @property
     def base_name(self) -> str:
@@ -142,7 +147,7 @@ class TwoTiers:
             CloudckptError: as `Tier.save` of the bucket; the local checkpoint counts all the same, and the next save
                 goes to the bucket again.
         """
-        with self._saving:
+        with self._saving.get():
             self._require_not_lost()
             self._know_bucket()
             version = self._save_locally(step, tensors, metrics)
@@ -186,7 +191,7 @@ class TwoTiers:
             # Later local checkpoints must not pass for what has come from this one.
             self._follows = False
             return None
-        self._latest_local = step
+        self._latest_local, self._saved_in = step, os.getpid()
         return version
 
     def _send_in_turn(
@@ -199,11 +204,14 @@ class TwoTiers:
         self._begin(version.step, version)
 
         def send(arrays: Mapping[str, NDArray[Any]]) -> None:
-            stored.verify()
-            self._save_to_bucket(version.step, arrays, metrics)
+            self._save_to_bucket(version.step, arrays, metrics, check=stored.verify)
 
         arrays = stored.arrays
-        self.uploads.start(self._bucket.prefix(version.step).url, arrays, send, frozen=arrays)
+        try:
+            self.uploads.start(self._bucket.prefix(version.step).url, arrays, send, frozen=arrays)
+        except BaseException:
+            self._since = self._every  # this one was not sent after all
+            raise
 
     def _send(
         self,
@@ -226,11 +234,17 @@ class TwoTiers:
         self._newest, self._since, self._arrived = step, 0, None
 
     def _save_to_bucket(
-        self, step: int, tensors: Mapping[str, NDArray[Any]], metrics: Mapping[str, float] | None
+        self,
+        step: int,
+        tensors: Mapping[str, NDArray[Any]],
+        metrics: Mapping[str, float] | None,
+        *,
+        check: Callable[[], None] = lambda: None,
     ) -> None:
         total = sum(array.nbytes for array in tensors.values())
         try:
             with self._observer.save(step, self._bucket.prefix(step).url).run(total):
+                check()
                 self._bucket.save(step, tensors, metrics=metrics)
         except BaseException as error:
             self._since = self._every  # the next one tries again
@@ -266,22 +280,24 @@ class TwoTiers:
         follows = newest == (None if choice.in_bucket is None else choice.in_bucket.step)
         self._go_on(choice.line, newest, follows=follows)
         if choice.in_bucket is None or choice.step != choice.in_bucket.step:
-            self._latest_local, self._since = choice.step, self._every
+            self._latest_local, self._saved_in, self._since = choice.step, os.getpid(), self._every
 
     def _go_on(self, line: Line, newest: int | None, *, follows: bool) -> None:
-        with self._saving:
+        with self._saving.get():
             self._line, self._newest, self._follows = line, newest, follows
             self._lost, self._is_known = None, True
             self._latest_local, self._arrived, self._since = None, None, 0
 
     def newest_step(self) -> int | None:
         """The step that `newest` would find by the presence and sizes of files. Nothing held changes."""
+        choice = self._look_for_newest()
+        return None if choice is None else choice.step
 
+    def _look_for_newest(self) -> Choice[None] | None:
         def check(prefix: Location, files: PrefixFiles | None) -> None:
             open_checkpoint(prefix, files).check_whole()
 
-        choice = Nearest(self._local, self._bucket, check, hold=False).newest()
-        return None if choice is None else choice.step
+        return Nearest(self._local, self._bucket, check, hold=False).newest()
 
     def steps(self) -> list[int]:
         """The steps that either has, in ascending order, up to the one that `newest` would find."""
@@ -312,10 +328,35 @@ class TwoTiers:
     def delete(self, step: int) -> None:
         """Delete one step from both, the local one first: what is left of it then is what the bucket decides on.
 
+        Local steps beyond the bucket's newest count because they have come from it; so if that is to be deleted, the
+        newest local one is sent to the bucket before.
+
         Raises: as `Tier.delete` of the bucket, or of the local folder where only that has it.
         """
         self.uploads.settle()
-        in_bucket = step in self._bucket.steps()
+        with self._saving.get():
+            files = self._bucket.look().steps.get(step)
+            in_bucket = files is not None and files.index is not None
+            if in_bucket:
+                self._send_what_has_come_from(step)
+                self._follows = False  # what decides then may be none that the job has come from: it sends the next
+            self._delete(step, in_bucket=in_bucket)
+            if step == self._latest_local:
+                self._latest_local = None if in_bucket else self._newest_beyond_bucket()
+
+    def _send_what_has_come_from(self, step: int) -> None:
+        """See to it that deleting a step of the bucket costs none that the local folder has beyond it."""
+        with suppress(CheckpointDamagedError):  # what is there is not whole, and what is not counts no less then
+            choice = self._look_for_newest()
+            if choice is not None and choice.step != step and choice.in_bucket and choice.in_bucket.step == step:
+                self._know_bucket()
+                self._send_stored(choice.step)
+
+    def _newest_beyond_bucket(self) -> int | None:
+        choice = self._look_for_newest()
+        return choice.step if choice and choice.step != (choice.in_bucket and choice.in_bucket.step) else None
+
+    def _delete(self, step: int, *, in_bucket: bool) -> None:
         try:
             self._local.delete(step)
         except (CheckpointNotFoundError, InvalidArgumentError) as error:
@@ -327,17 +368,21 @@ class TwoTiers:
             self._bucket.delete(step)
 
     def flush(self) -> None:
-        """See to it that the newest step is in the bucket.
+        """See to it that the newest step is in the bucket. One of the process that this was forked from is that one's.
 
         Raises: what keeps it from getting there. What has failed on its way before is raised by `uploads`.
         """
         self.uploads.settle()
-        with self._saving:
-            if (step := self._latest_local) is None or step == self._arrived:
+        with self._saving.get():
+            if (step := self._latest_local) is None or step == self._arrived or self._saved_in != os.getpid():
                 return
-            stored = stored_tensors(self._local.prefix(step))
-            stored.verify()
-            self._send(step, stored.version(step), stored.arrays, self._local.metrics(step))
+            self._send_stored(step)
+
+    def _send_stored(self, step: int) -> None:
+        """Save a local checkpoint to the bucket."""
+        stored = stored_tensors(self._local.prefix(step))
+        stored.verify()
+        self._send(step, stored.version(step), stored.arrays, self._local.metrics(step))
 
     def close(self) -> None:
         """Wait for what is on its way, and free the stores' connections."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import threading
 import time
@@ -195,6 +196,17 @@ def test_a_token_that_has_expired_is_renewed(aws: FakeAws) -> None:
     assert len(aws.tokens) == 2
 
 
+@pytest.mark.parametrize("page", [b"<html>who are you?</html>", b"a\nb", b"", "schl\u00fcssel".encode()])
+def test_what_is_no_token_is_asked_for_again(aws: FakeAws, monkeypatch: pytest.MonkeyPatch, page: bytes) -> None:
+    source = AwsSpot(endpoint=aws.endpoint)
+    with monkeypatch.context() as patch:
+        patch.setattr(aws, "item", lambda *_: (200, page, {}))
+        assert not source.is_here()
+        with pytest.raises(ConnectionError, match="no token"):
+            source.poll()
+    assert source.poll() is None
+
+
 @pytest.mark.parametrize("failures", [[403], [200, 500], [200, 401, 200, 401]])
 def test_an_instance_whose_service_refuses_is_an_error(aws: FakeAws, failures: list[int]) -> None:
     aws.failures = failures
@@ -383,6 +395,30 @@ def test_a_server_that_comes_up_late_is_found(gce: FakeGce) -> None:
     gce.set("preempted", "TRUE")
     with started(cloud_at(gce)) as inbox:
         assert inbox.next().stop
+
+
+def test_a_cloud_that_can_not_even_be_asked_is_passed_over(aws: FakeAws, gce: FakeGce) -> None:
+    aws.items["spot/instance-action"] = {"action": "stop", "time": stamp(60)}
+    nowhere = f"http://{'x' * 64}.internal"  # no resolver takes such a name
+    cloud = _Cloud((GceMetadata(endpoint=nowhere), AwsSpot(endpoint=aws.endpoint, interval=SOON)), pause=SOON)
+    with started(cloud) as inbox:
+        assert inbox.next().reason.startswith("AWS")
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # it has threads: that is the test
+def test_a_forked_process_that_stops_a_source_cuts_off_nothing_of_its_parent_s(gce: FakeGce) -> None:
+    source = GceMetadata(endpoint=gce.endpoint, interval=SOON)
+    with started(source) as inbox:
+        wait_until(lambda: any("wait_for_change" in path for path in gce.seen))
+        child = os.fork()
+        if not child:
+            source.stop()
+            os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        asked = len(gce.seen)
+        gce.set("preempted", "TRUE")
+        assert inbox.next().stop
+        assert len(gce.seen) == asked
 
 
 def test_a_machine_of_no_cloud_is_asked_no_longer(caplog: pytest.LogCaptureFixture) -> None:

@@ -49,8 +49,9 @@ class Watched:
         self.requests = 0
         self.told: list[tuple[str, float | None]] = []
         self.preemption = Preemption(
-            [self.herald], request_save=self.request, tell=lambda reason, left: self.told.append((reason, left))
+            request_save=self.request, tell=lambda reason, left: self.told.append((reason, left))
         )
+        self.preemption.listen(lambda: [self.herald])
 
     def request(self) -> None:
         self.requests += 1
@@ -205,13 +206,13 @@ def test_if_one_source_can_t_be_started_none_is() -> None:
 
     first, second = Herald(), Refusing()
     with pytest.raises(ValueError, match="not here"):
-        Preemption([first, second], request_save=lambda: None)
+        Preemption(request_save=lambda: None).listen(lambda: [first, second])
     assert first.stopped == 1
 
 
 def test_sources_are_given_once() -> None:
     first, second = Herald(), Herald()
-    late = Preemption(None, request_save=lambda: None)
+    late = Preemption(request_save=lambda: None)
     late.listen(lambda: [first])
     late.listen(lambda: [second])
     assert (first.report is not None, second.report is None) == (True, True)
@@ -226,7 +227,8 @@ def test_closing_stops_all_sources(watched: Watched) -> None:
 
 def test_a_notice_is_logged_if_nobody_else_is_told(caplog: pytest.LogCaptureFixture) -> None:
     herald = Herald()
-    preemption = Preemption([herald], request_save=lambda: None)
+    preemption = Preemption(request_save=lambda: None)
+    preemption.listen(lambda: [herald])
     herald.announce(None)
     assert preemption.reached()
     assert [record.getMessage() for record in caplog.records if record.name == LOGGER] == [
