@@ -30,7 +30,7 @@
             └── StorageTimeoutError (TimeoutError)    the time that the caller set is over
 
     SingleWriterWarning  (UserWarning)                the store can't tell two writers apart
-    RecoveryWarning      (UserWarning)                recovery passed over something on its way
+    RecoveryWarning      (UserWarning)                something is broken, and was made up for
 """
 
 from __future__ import annotations
@@ -287,4 +287,8 @@ class SingleWriterWarning(UserWarning):
 
 
 class RecoveryWarning(UserWarning):
-    """Recovery passed over something on its way to the checkpoint that it took."""
+    """Something is not as it should be, and was made up for: what was taken in its place is whole.
+
+    Recovery passed over a checkpoint, or could not put a broken one aside; or a local folder before a bucket failed,
+    and the bucket did without.
+    """

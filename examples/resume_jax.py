@@ -7,6 +7,7 @@ Its exit code tells a scheduler what to do: 0, it is done; 75, it was preempted 
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,7 +18,7 @@ import numpy as np
 import cloudckpt as ckpt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 STEPS, SAVE_EVERY = 400, 10
 
@@ -49,14 +50,14 @@ def update(state: TrainState) -> TrainState:
     return TrainState(state.weights + velocity, velocity, key)
 
 
-def train(restored: tuple[TrainState, int] | None) -> Iterator[tuple[int, TrainState]]:
+def train(restored: tuple[TrainState, int] | None) -> Generator[tuple[int, TrainState], None, None]:
     """Yields after each step what a checkpoint of it would hold."""
     state, step = restored or (initial_state(), 0)
     while step < STEPS:
         state = update(state)
         step += 1
         yield step, state
-    print(f"weights {np.asarray(state.weights).tobytes().hex()}")
+    print(f"weights of SHA-256 {hashlib.sha256(np.asarray(state.weights)).hexdigest()}")
 
 
 def main(directory: str) -> int:

@@ -170,12 +170,12 @@ class Soak:
 
     def run(self, kills: int, seconds: float) -> Tally:
         """Train again and again through so many kills, at most so many seconds long, and to the end each time."""
-        end = time.monotonic() + seconds
         undisturbed = f"{self._root}/undisturbed"
         life = Life(undisturbed, self._environment, None)
         if life.code != 0:
             raise SystemExit(f"the undisturbed job ended with status {life.code}")
         expected = self._final(undisturbed)
+        end = time.monotonic() + seconds
         while sum(self.tally.kills.values()) < kills and time.monotonic() < end:
             directory = f"{self._root}/round-{self.tally.rounds}"
             self._train_through_kills(directory, kills, end)

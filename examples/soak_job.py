@@ -18,7 +18,7 @@ import numpy as np
 import cloudckpt as ckpt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 WIDTH, BATCH, RATE, MOMENTUM = 256, 16, np.float32(1e-3), np.float32(0.9)
 SAVE_EVERY = 10
@@ -51,7 +51,7 @@ def report(event: str, **facts: object) -> None:
     os.write(sys.stdout.fileno(), f"{json.dumps({'event': event, **facts})}\n".encode())
 
 
-def train(restored: tuple[dict[str, Any], int] | None, steps: int) -> Iterator[tuple[int, dict[str, Any]]]:
+def train(restored: tuple[dict[str, Any], int] | None, steps: int) -> Generator[tuple[int, dict[str, Any]], None, None]:
     """Train to the end, from wherever an earlier run got to."""
     state, step = restored or (initial_state(), 0)
     report("started", step=step)

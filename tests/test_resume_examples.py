@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -74,7 +74,7 @@ class Job:
 def test_a_preempted_and_killed_job_ends_as_an_undisturbed_one(example: str, tmp_path: Path) -> None:
     if example == "resume_pytorch":
         require_torch()
-    disturbed_and_resumed(example, str(tmp_path / "job"), str(tmp_path / "undisturbed"))
+    disturbed_and_resumed(example, str(tmp_path / "job"), str(tmp_path / "undisturbed"), {})
 
 
 def test_the_same_straight_to_a_bucket(minio: ObjectServer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,14 +83,14 @@ def test_the_same_straight_to_a_bucket(minio: ObjectServer, monkeypatch: pytest.
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", minio.secret_key)
     monkeypatch.setenv("AWS_DEFAULT_REGION", minio.region)
     folder = f"s3://{minio.bucket}/resume"
-    disturbed_and_resumed("resume_numpy", f"{folder}/job", f"{folder}/undisturbed")
+    disturbed_and_resumed("resume_numpy", f"{folder}/job", f"{folder}/undisturbed", minio.storage_options)
 
 
-def disturbed_and_resumed(example: str, directory: str, undisturbed: str) -> None:
+def disturbed_and_resumed(example: str, directory: str, undisturbed: str, options: dict[str, Any]) -> None:
     *_, expected = Job(example, undisturbed).ends()
 
     assert Job(example, directory, PREEMPTED_AT).meets(signal.SIGTERM) == PREEMPTED_EXIT_CODE
-    with ckpt.CheckpointManager(directory) as manager:
+    with ckpt.CheckpointManager(directory, storage_options=options) as manager:
         assert manager.latest_step() == PREEMPTED_AT  # the last save was made, though no step of its was due
 
     assert Job(example, directory, KILLED_AT).meets(signal.SIGKILL) == -signal.SIGKILL
@@ -98,5 +98,5 @@ def disturbed_and_resumed(example: str, directory: str, undisturbed: str) -> Non
     resumed_at = int(first.removeprefix("from "))
     assert KILLED_AT - 20 <= resumed_at < KILLED_AT  # but one save, the one in flight
     assert last == expected
-    with ckpt.CheckpointManager(directory) as manager:
+    with ckpt.CheckpointManager(directory, storage_options=options) as manager:
         assert manager.latest_step() == STEPS

@@ -1,20 +1,27 @@
-"""The pages about savers leave out nothing of TensorFlow's own pages, and each row names a test that shows it."""
+"""The pages about savers and managers leave out nothing, and each row names a test that shows it.
+
+What is to be on a page is what TensorFlow's own pages have, or, of our manager, what its class has.
+"""
 
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import cloudckpt as ckpt
 from tests.test_docs import NAMED_TEST
 
 REFERENCE = Path(__file__).parent.parent / "docs" / "reference"
 SECTION = re.compile(r"^## (.+)$", re.MULTILINE)
 ROW = re.compile(r"^\| (?:`(\w+)[^`|]*`|[^|]*) \|.*\|$", re.MULTILINE)
 HEAD = re.compile(
-    r"^\| (argument|raises|returns|attribute|method|function of .*|who|what is restored|TensorFlow) \||^\|---",
+    r"^\| (argument|raises|returns|attribute|method|function of .*|who|what is (saved|restored)|shown|TensorFlow)"
+    r" \||^\| Keras \||^\|---",
     re.MULTILINE,
 )
 
@@ -92,6 +99,54 @@ def test_every_difference_from_tensorflow_has_its_row() -> None:
     assert departing_programs() == {"::".join(found.groups()) for found in NAMED_TEST.finditer(listed)}
 
 
-@pytest.mark.parametrize("page", ["train-saver.md", "eager-saver.md", "checkpoint.md"])
+@pytest.mark.parametrize(
+    "page", ["train-saver.md", "eager-saver.md", "checkpoint.md", "manager.md", "train-checkpoint-manager.md"]
+)
 def test_every_row_names_a_test(page: str) -> None:
-    assert [line for _, _, line in rows(page) if not NAMED_TEST.search(line)] == []
+    shown = [line for section, _, line in rows(page) if not section.startswith("Coming from")]
+    assert shown
+    assert [line for line in shown if not NAMED_TEST.search(line)] == []
+
+
+def stated_arguments(page: str, section: str) -> dict[str, str | None]:
+    """The arguments in a section's first table, and the default that each is said to have."""
+    text = (REFERENCE / page).read_text().partition(f"## {section}\n")[2].partition("| argument |")[2]
+    table = text.partition("\n\n")[0]
+    return {found[1]: found[2] for found in re.finditer(r"^\| `(\w+)(?:=([^`]+))?` \|", table, re.MULTILINE)}
+
+
+def arguments_of(function: Any) -> dict[str, str | None]:
+    """The arguments of a function or class, and the source of their defaults."""
+    return {
+        name: None if parameter.default is parameter.empty else repr(parameter.default)
+        for name, parameter in inspect.signature(function).parameters.items()
+        if name != "self"
+    }
+
+
+@pytest.mark.parametrize(
+    ("page", "section", "function"),
+    [
+        ("manager.md", "CheckpointManager", ckpt.CheckpointManager),
+        ("manager.md", "save", ckpt.CheckpointManager.save),
+        ("train-checkpoint-manager.md", "CheckpointManager", ckpt.train.CheckpointManager),
+        ("train-checkpoint-manager.md", "save", ckpt.train.CheckpointManager.save),
+    ],
+)
+def test_every_argument_of_a_manager_has_its_row_and_its_default(page: str, section: str, function: Any) -> None:
+    assert list(stated_arguments(page, section).items()) == list(arguments_of(function).items())
+
+
+def test_what_a_manager_restores_by_has_its_rows() -> None:
+    stated = stated_arguments("manager.md", "restore_latest")
+    assert stated.pop("default") is None  # what stands for none is nothing that a reader could write
+    of_latest, of_one = (
+        {name: default for name, default in arguments_of(method).items() if name not in {"default", "step"}}
+        for method in (ckpt.CheckpointManager.restore_latest, ckpt.CheckpointManager.restore)
+    )
+    assert stated == of_latest == of_one
+
+
+def test_every_method_of_a_manager_has_its_row() -> None:
+    named = [name for section, name, _ in rows("manager.md") if section == "Methods and attributes"]
+    assert sorted(filter(None, named)) == [name for name in dir(ckpt.CheckpointManager) if not name.startswith("_")]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tests.servers import ObjectServer
 
 ROOT = Path(__file__).parent.parent
-KILLS = 10
+KILLS = 6
 SETTINGS = {"SOAK_KILLS": str(KILLS), "SOAK_STEPS": "500"}
 
 
