@@ -2,51 +2,26 @@
 
 from __future__ import annotations
 
-import json
-import os
 import random
-import signal
-import subprocess
-import sys
-import threading
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cloudckpt as ckpt
 from tests.manager.job import advanced, initial
+from tests.manager.killing import run_and_kill
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.servers import ObjectServer
-
-REPOSITORY = Path(__file__).parent.parent.parent
-
-
-def run_and_kill(directory: str, options: dict[str, Any], saves: int, delay: float) -> tuple[int, int]:
-    """Run the job until it has announced so many saves, and kill it so many seconds later.
-
-    Returns:
-        The step that it restored, and the last one that it announced.
-    """
-    command = [sys.executable, "-m", "tests.manager.job", directory, json.dumps(options)]
-    environ = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY, env=environ) as job:
-        assert job.stdout is not None
-        said = []
-        for line in job.stdout:
-            said.append(line)
-            if len(said) == saves + 1:
-                threading.Timer(delay, job.send_signal, [signal.SIGKILL]).start()
-        assert job.wait() == -signal.SIGKILL, said
-    # The kill may tear the last line.
-    steps = [int(line.split()[1]) for line in said if line.endswith("\n")]
-    return steps[0], steps[-1]
 
 
 def train(directory: str, options: dict[str, Any], kills: int) -> None:
     rng = random.Random(0)
     announced = 0
     for _ in range(kills):
-        restored, newest = run_and_kill(directory, options, saves=rng.randint(0, 2), delay=rng.uniform(0, 0.03))
+        restored, newest = run_and_kill(
+            "tests.manager.job", directory, options, announced=rng.randint(0, 2), delay=rng.uniform(0, 0.03)
+        )
         # The one whose save was under way when it was killed may have been committed, too.
         assert restored in {announced, announced + 1}
         announced = max(newest, restored)

@@ -6,16 +6,18 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+from cloudckpt.objects.object_graph.node import ClosedNode
 
-    from cloudckpt.objects.object_graph.node import Attribute, SlotVariable
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cloudckpt.objects.object_graph.node import Attribute
 
 __all__ = ["HoldingNode"]
 
 
 @dataclass(frozen=True, slots=True)
-class HoldingNode:
+class HoldingNode(ClosedNode):
     """An object that does not say when it gets another child."""
 
     thing: Any
@@ -27,15 +29,3 @@ class HoldingNode:
     def attributes(self) -> Mapping[str, Attribute]:
         """None."""
         return {}
-
-    def slots(self, variables: Sequence[Any]) -> Iterator[SlotVariable]:  # noqa: ARG002  # as Node says
-        """None."""
-        return iter(())
-
-    def adopt(self, name: str, restore: Callable[[Any], None]) -> bool:  # noqa: ARG002  # as Node says
-        """Never: make the object's children first, and restore then."""
-        return False
-
-    def adopt_any(self, restore: Callable[[Any], None]) -> bool:  # noqa: ARG002  # as Node says
-        """Never, as `adopt`."""
-        return False

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from cloudckpt.variables.dtypes import DataType
     from cloudckpt.variables.shape import PartialShape
 
-__all__ = ["PYTHON_STATE", "VARIABLE_VALUE", "Attribute", "Node", "SlotMaker", "SlotVariable"]
+__all__ = ["PYTHON_STATE", "VARIABLE_VALUE", "Attribute", "ClosedNode", "Node", "SlotMaker", "SlotVariable"]
 
 VARIABLE_VALUE = "VARIABLE_VALUE"
 """The attribute that is a variable's value. Source: python/trackable/constants.py."""
@@ -107,6 +107,24 @@ class Node(Protocol):
         Returns:
             As `adopt`.
         """
+
+
+class ClosedNode:
+    """A node with no slot variables beneath it, whose object does not say when it gets another child."""
+
+    __slots__ = ()
+
+    def slots(self, variables: Sequence[Any]) -> Iterable[SlotVariable]:  # noqa: ARG002  # as Node says
+        """None."""
+        return ()
+
+    def adopt(self, name: str, restore: Callable[[Any], None]) -> bool:  # noqa: ARG002  # as Node says
+        """Never: make the object's children first, and restore then."""
+        return False
+
+    def adopt_any(self, restore: Callable[[Any], None]) -> bool:  # noqa: ARG002  # as Node says
+        """Never, as `adopt`."""
+        return False
 
 
 @runtime_checkable

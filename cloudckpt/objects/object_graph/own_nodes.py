@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cloudckpt.objects.object_graph.node import PYTHON_STATE, VARIABLE_VALUE, Attribute, SlotVariable
+from cloudckpt.objects.object_graph.node import PYTHON_STATE, VARIABLE_VALUE, Attribute, ClosedNode, SlotVariable
 from cloudckpt.variables.dtypes import DataType
 from cloudckpt.variables.holder import as_holder
 from cloudckpt.variables.shape import shape_of
@@ -88,7 +88,7 @@ class State:
 
 
 @dataclass(frozen=True, slots=True)
-class VariableNode:
+class VariableNode(ClosedNode):
     """A variable, or an array that can be assigned to: one value, and nothing beneath it."""
 
     holder: Holder
@@ -105,18 +105,6 @@ class VariableNode:
     def attributes(self) -> Mapping[str, Attribute]:
         """The value."""
         return {VARIABLE_VALUE: _Value(self.holder)}
-
-    def slots(self, variables: Sequence[Any]) -> Iterator[SlotVariable]:  # noqa: ARG002  # as Node says
-        """None."""
-        return iter(())
-
-    def adopt(self, name: str, restore: Callable[[Any], None]) -> bool:  # noqa: ARG002  # as Node says
-        """Never: it gets no children."""
-        return False
-
-    def adopt_any(self, restore: Callable[[Any], None]) -> bool:  # noqa: ARG002  # as Node says
-        """Never: it gets no children."""
-        return False
 
 
 @dataclass(frozen=True, slots=True)
