@@ -81,6 +81,12 @@ class Job:
         for store in self.stores.values():
             store.fail(-1, "before", Crash())
         self.machine.tiers.uploads.settle()
+        self.forget_errors()
+
+    def forget_errors(self) -> None:
+        """Ask for those of uploads; else they are logged when it is gone, as those that nobody has asked for."""
+        with suppress(CloudckptError, Crash):
+            self.machine.tiers.uploads.check_for_errors()
 
 
 class Run(RuleBasedStateMachine):
@@ -107,11 +113,11 @@ class Run(RuleBasedStateMachine):
         for job in (self.job, self.other):
             if job is not None:
                 job.kill()
-                with suppress(CloudckptError, Crash):  # else the end of the tests' process says that nobody has asked
-                    job.machine.tiers.uploads.check_for_errors()
         for number in range(DISKS):
             self.begin(number)
             self.save(1)
+            assert self.job is not None
+            self.job.forget_errors()
         self._quiet.__exit__(None, None, None)
 
     @initialize(
