@@ -14,16 +14,6 @@ from cloudckpt.testing.faults import Crash, FaultyStore
 from tests.manager.runs import MemoryRun, same, tree
 
 
-@pytest.fixture
-def run() -> MemoryRun:
-    """A directory with the steps 10, 20 and 30."""
-    run = MemoryRun()
-    with run.manager() as manager:
-        for step in (10, 20, 30):
-            manager.save(step, tree(step))
-    return run
-
-
 @pytest.mark.parametrize(("step", "latest"), [(10, 30), (20, 30), (30, 20)])
 @pytest.mark.parametrize("restored", [False, True])
 def test_it_is_gone_and_the_one_before_the_latest_is_the_latest(

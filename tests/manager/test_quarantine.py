@@ -23,16 +23,6 @@ if TYPE_CHECKING:
 DATA = "ckpt-30.data-00000-of-00001"
 
 
-@pytest.fixture
-def run() -> MemoryRun:
-    """A directory with the steps 10, 20 and 30."""
-    run = MemoryRun()
-    with run.manager() as manager:
-        for step in (10, 20, 30):
-            manager.save(step, tree(step))
-    return run
-
-
 def flip(run: MemoryRun) -> None:
     content = bytearray(run.filesystem.cat_file(f"/run/{DATA}"))
     content[0] ^= 1

@@ -29,22 +29,12 @@ from cloudckpt.storage.open import open_location
 from cloudckpt.testing.faults import Crash, FaultyStore, Mode
 from cloudckpt.variables.variable import Variable
 from tests.manager.counted import Counted
-from tests.state.places import STORES, Place, fresh_place
+from tests.state.places import Place, fresh_place
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = pytest.mark.filterwarnings("ignore::cloudckpt.errors.SingleWriterWarning")
-
-
-@pytest.fixture(params=STORES)
-def place(request: pytest.FixtureRequest) -> Place:
-    return fresh_place(request.param, request)
-
-
-@pytest.fixture
-def memory(request: pytest.FixtureRequest) -> Place:
-    return fresh_place("memory", request)
 
 
 def manager_of(place: Place, max_to_keep: int | None = 2, **arguments: Any) -> CheckpointManager:

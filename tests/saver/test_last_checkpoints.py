@@ -49,16 +49,6 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-@pytest.fixture(params=STORES)
-def place(request: pytest.FixtureRequest) -> Place:
-    return fresh_place(request.param, request)
-
-
-@pytest.fixture
-def memory(request: pytest.FixtureRequest) -> Place:
-    return fresh_place("memory", request)
-
-
 def saved(place: Place) -> list[str]:
     """The checkpoints of version 2 that are there whole, and nothing of any other."""
     names = [name.removesuffix(".index") for name in place.files if name.endswith(".index")]

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import pytest
 from fsspec import register_implementation
 from fsspec.implementations.local import LocalFileSystem
 
 from cloudckpt.checksums import crc32c
 from cloudckpt.storage.open import Location, open_location
 from cloudckpt.storage.store import Always
-
-if TYPE_CHECKING:
-    import pytest
 
 CONDITIONAL = ["local", "memory", "minio", "moto_s3", "fake_gcs"]
 """Stores that tell two writers apart."""
@@ -75,3 +73,13 @@ def fresh_place(kind: str, request: pytest.FixtureRequest) -> Place:
         return Place(f"plaindisk://{request.getfixturevalue('tmp_path')}/run")
     server = request.getfixturevalue(kind)
     return Place(server.fresh_url(), server.storage_options)
+
+
+@pytest.fixture(params=STORES)
+def place(request: pytest.FixtureRequest) -> Place:
+    return fresh_place(request.param, request)
+
+
+@pytest.fixture
+def memory(request: pytest.FixtureRequest) -> Place:
+    return fresh_place("memory", request)

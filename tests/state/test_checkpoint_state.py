@@ -11,7 +11,7 @@ import cloudckpt as ckpt
 from cloudckpt import train
 from cloudckpt.errors import InvalidArgumentError, ObjectNotFoundError, PermissionDeniedError
 from cloudckpt.state.state_file import CheckpointState, decode_state, encode_state
-from tests.state.places import STORES, Place, fresh_place
+from tests.state.places import Place
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,16 +19,6 @@ if TYPE_CHECKING:
     from tests.servers import ObjectServer
 
 pytestmark = pytest.mark.filterwarnings("ignore::cloudckpt.errors.SingleWriterWarning")
-
-
-@pytest.fixture(params=STORES)
-def place(request: pytest.FixtureRequest) -> Place:
-    return fresh_place(request.param, request)
-
-
-@pytest.fixture
-def memory(request: pytest.FixtureRequest) -> Place:
-    return fresh_place("memory", request)
 
 
 def read(place: Place, name: str = "checkpoint") -> CheckpointState:

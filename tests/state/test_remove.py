@@ -15,24 +15,15 @@ from cloudckpt.errors import CheckpointPathError, StorageError
 from cloudckpt.state import remove
 from cloudckpt.storage.location import Location
 from cloudckpt.testing.faults import FaultyStore
-from tests.state.places import STORES, Place, fresh_place
 
 if TYPE_CHECKING:
     from typing import Any
 
+    from tests.state.places import Place
+
 pytestmark = pytest.mark.filterwarnings("ignore::cloudckpt.errors.SingleWriterWarning")
 
 V1, V2 = 1, 2
-
-
-@pytest.fixture(params=STORES)
-def place(request: pytest.FixtureRequest) -> Place:
-    return fresh_place(request.param, request)
-
-
-@pytest.fixture
-def memory(request: pytest.FixtureRequest) -> Place:
-    return fresh_place("memory", request)
 
 
 def save(place: Place, name: str) -> None:
